@@ -96,7 +96,8 @@ export async function appendEvents(
 }
 
 // Few distinct sizes, so that each engine's statement cache holds them all.
-const chunkSize = (rest: number): number => (rest >= 64 ? 64 : rest >= 8 ? 8 : 1);
+const CHUNK_SIZES = [64, 8, 1] as const;
+const chunkSize = (rest: number): number => CHUNK_SIZES.find((size) => size <= rest) ?? 1;
 
 const inserts = new Map<string, string>();
 

@@ -21,6 +21,8 @@ export const ERROR_CODES = {
   unauthenticated: { status: 401, retry: "never", exit: 3, title: "The caller is not known" },
   forbidden: { status: 403, retry: "never", exit: 3, title: "The caller may not do this" },
   not_found: { status: 404, retry: "never", exit: 4, title: "There is no such thing" },
+  method_not_allowed: { status: 405, retry: "never", exit: 2, title: "Not with this method" },
+  unsupported_media_type: { status: 415, retry: "never", exit: 2, title: "Not this content type" },
   illegal_transition: { status: 409, retry: "never", exit: 7, title: "Not possible in this state" },
   idempotency_conflict: { status: 409, retry: "never", exit: 7, title: "The key was used before" },
   lease_lost: { status: 409, retry: "never", exit: 7, title: "The lease is held by another" },

@@ -96,8 +96,8 @@ export async function appendEvents(
 }
 
 // Few distinct sizes, so that each engine's statement cache holds them all.
-const CHUNK_SIZES = [64, 8, 1] as const;
-const chunkSize = (rest: number): number => CHUNK_SIZES.find((size) => size <= rest) ?? 1;
+const CHUNKS = [64, 8, 4, 3, 2, 1] as const;
+const chunkSize = (rest: number): number => CHUNKS.find((size) => size <= rest) ?? 1;
 
 const inserts = new Map<string, string>();
 
@@ -130,7 +130,11 @@ export async function readEvents(
   }
   if (filter.types !== undefined && filter.types.length > 0) {
     where.push(`(${filter.types.map(typeCondition).join(" OR ")})`);
-    params.push(...filter.types.map((type) => type.replace(/\*$/, "%")));
+    for (const type of filter.types) {
+      const noun = type.replace(/\*$/, "");
+      if (noun !== type) params.push(noun.length);
+      params.push(noun);
+    }
   }
   const rows = await tx.all(
     `SELECT * FROM journal WHERE ${where.join(" AND ")} ORDER BY position LIMIT ?`,
@@ -140,7 +144,9 @@ export async function readEvents(
   return rows.map(eventOf);
 }
 
-const typeCondition = (type: string): string => (type.endsWith("*") ? "type LIKE ?" : "type = ?");
+/** Not LIKE: `_` is a letter of type names, and case counts on both engines. */
+const typeCondition = (type: string): string =>
+  type.endsWith("*") ? "substr(type, 1, ?) = ?" : "type = ?";
 
 /** The position of the newest settled event, 0 when there is none. */
 export async function journalHead(tx: Tx): Promise<number> {

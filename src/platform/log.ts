@@ -11,12 +11,12 @@ export interface Log {
 
 const LEVELS = new Set(["debug", "info", "warn", "error", "silent"]);
 
-/** JSON lines on stderr, from `CADRE_LOG_LEVEL` up (default `warn`). */
-export function processLog(world: Pick<World, "env">): Log {
+/** JSON lines on stderr, or appended to a file; from `CADRE_LOG_LEVEL` up (default `warn`). */
+export function processLog(world: Pick<World, "env">, file?: string): Log {
   const asked = world.env("CADRE_LOG_LEVEL") ?? "warn";
   return pino(
     { level: LEVELS.has(asked) ? asked : "warn" },
-    pino.destination({ fd: 2, sync: true }),
+    pino.destination({ dest: file ?? 2, sync: true, mkdir: true }),
   );
 }
 

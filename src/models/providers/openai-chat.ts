@@ -1,0 +1,6 @@
+import { createOpenAI } from "@ai-sdk/openai";
+import type { MakeModel } from "./provider.ts";
+
+/** OpenAI's Chat Completions API, at OpenAI. */
+export const makeModel: MakeModel = ({ provider, model, fetch }) =>
+  createOpenAI({ baseURL: provider.baseUrl, apiKey: provider.key ?? "none", fetch }).chat(model);

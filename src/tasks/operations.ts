@@ -1,0 +1,63 @@
+// What outsiders may ask of tasks and runs.
+import {
+  countTasks,
+  findTask,
+  getRun,
+  getTask,
+  listRuns,
+  listTasks,
+  runSteps,
+  taskHistory,
+  whyTask,
+} from "./operations/ask.ts";
+import {
+  assignTask,
+  cancelTask,
+  pauseTask,
+  resumeTask,
+  retryTask,
+  updateTask,
+} from "./operations/steer.ts";
+import { submitGraph, submitTask } from "./operations/submit.ts";
+import {
+  abandonNode,
+  claimTasks,
+  completeTask,
+  delegateTask,
+  failTask,
+  heartbeat,
+  offerAgents,
+  recordSteps,
+  releaseTask,
+  sweepTasks,
+} from "./operations/work.ts";
+
+export const taskOperations = [
+  submitTask,
+  submitGraph,
+  listTasks,
+  countTasks,
+  findTask,
+  getTask,
+  taskHistory,
+  whyTask,
+  updateTask,
+  pauseTask,
+  resumeTask,
+  cancelTask,
+  retryTask,
+  assignTask,
+  listRuns,
+  getRun,
+  runSteps,
+  offerAgents,
+  claimTasks,
+  heartbeat,
+  releaseTask,
+  abandonNode,
+  recordSteps,
+  completeTask,
+  failTask,
+  delegateTask,
+  sweepTasks,
+] as const;

@@ -1,5 +1,5 @@
 // The typed client: the same calls in process and from afar.
-import type { EventFilter, JournalEvent } from "../platform/journal.ts";
+import type { EventFilter, JournalEvent } from "../platform/index.ts";
 import type { Invoker } from "./invoke.ts";
 import type { Credentials } from "./principal.ts";
 import type { EventStream } from "./stream.ts";

@@ -23,6 +23,18 @@ export const viewOf = (event: JournalEvent): EventView => ({
   data: { ...event.data } as EventView["data"],
 });
 
+const encoded = new WeakMap<JournalEvent, string>();
+
+/** An event's view as JSON, written out once however many viewers it goes to. */
+export function encodeEvent(event: JournalEvent): string {
+  let text = encoded.get(event);
+  if (text === undefined) {
+    text = JSON.stringify(viewOf(event));
+    encoded.set(event, text);
+  }
+  return text;
+}
+
 /** What to hear of: the same filter for a list and for a stream. */
 export const eventFilter = {
   root: z.string().optional(),

@@ -4,7 +4,7 @@
 // F2. Faces project operations; they have no rule of their own.
 // T1. The same idempotency key returns the first answer; another body under it is a conflict.
 // P12. A change, its answer under a key and its journal entries commit together.
-// Read in order: operation.ts, principal.ts, invoke.ts, stream.ts, client.ts.
+// Read in order: operation.ts, principal.ts, invoke.ts, stream.ts, tail.ts, client.ts, remote-client.ts.
 export {
   type CallOptions,
   type Client,
@@ -15,6 +15,7 @@ export {
 export {
   type EventContract,
   type EventView,
+  encodeEvent,
   eventFilter,
   eventOperations,
   eventView,
@@ -46,4 +47,6 @@ export {
   ROLES,
   type Role,
 } from "./principal.ts";
+export { type HubState, type RemoteOptions, remoteClient } from "./remote-client.ts";
 export { type EventStream, eventStream } from "./stream.ts";
+export { PAGE_EVENTS_MAX } from "./tail.ts";

@@ -4,12 +4,17 @@
 import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { z } from "zod";
-import type { Bus } from "../platform/bus/bus.ts";
-import { CadreError } from "../platform/errors.ts";
-import type { NewId } from "../platform/ids.ts";
-import { appendEvents, type NewEvent } from "../platform/journal.ts";
-import type { Migration, Store, Tx } from "../platform/store/store.ts";
-import type { World } from "../platform/world.ts";
+import {
+  appendEvents,
+  type Bus,
+  CadreError,
+  type Migration,
+  type NewEvent,
+  type NewId,
+  type Store,
+  type Tx,
+  type World,
+} from "../platform/index.ts";
 import { type Context, INPUT_BYTES_MAX, type Operation } from "./operation.ts";
 import type { Authenticator, Authorizer, Credentials, Principal } from "./principal.ts";
 

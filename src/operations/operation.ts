@@ -1,11 +1,7 @@
 // What an operation is: one capability, declared once. REST, the typed client, the command line
 // and the OpenAPI document are all projected from this declaration.
 import type { z } from "zod";
-import type { ErrorCode } from "../platform/errors.ts";
-import type { NewId } from "../platform/ids.ts";
-import type { NewEvent } from "../platform/journal.ts";
-import type { Tx } from "../platform/store/store.ts";
-import type { Json, Millis } from "../platform/words.ts";
+import type { ErrorCode, Json, Millis, NewEvent, NewId, Tx } from "../platform/index.ts";
 import type { Permission, Principal } from "./principal.ts";
 
 export type Context = {

@@ -1,79 +1,72 @@
 // The journal as a stream: read by cursor, woken by the bus, never fed by it.
-import type { Bus } from "../platform/bus/bus.ts";
-import {
-  type EventFilter,
-  type JournalEvent,
-  journalHead,
-  readEvents,
-} from "../platform/journal.ts";
-import type { Store } from "../platform/store/store.ts";
-import type { Millis } from "../platform/words.ts";
-import type { World } from "../platform/world.ts";
+import { type EventFilter, type JournalEvent, journalHead } from "../platform/index.ts";
+import { storedPage, Tail, type TailParts } from "./tail.ts";
+
+type StreamOptions = {
+  /** Events after this position; absent: from the first `next()` on. */
+  readonly after?: number;
+  readonly signal?: AbortSignal;
+};
 
 export interface EventStream {
   /** Every matching event after `after` (default: from now on), once, in order. */
-  follow(
-    filter: EventFilter,
-    options?: { readonly after?: number; readonly signal?: AbortSignal },
-  ): AsyncIterable<JournalEvent>;
-  /** The same in batches: what faces send as one frame. Never empty. */
-  batches(
-    filter: EventFilter,
-    options?: { readonly after?: number; readonly signal?: AbortSignal },
-  ): AsyncIterable<readonly JournalEvent[]>;
+  follow(filter: EventFilter, options?: StreamOptions): AsyncIterable<JournalEvent>;
+  /**
+   * The same in batches: what faces send as one frame. Never empty. Followers with one filter at
+   * one cursor get the same array, so that an encoding may be kept beside it.
+   */
+  batches(filter: EventFilter, options?: StreamOptions): AsyncIterable<readonly JournalEvent[]>;
+  /** The position of the newest event there is. */
+  head(): Promise<number>;
 }
 
-const BATCH_MAX = 500;
-/** A ring may be lost (another process, a dead link): look again at the latest after this. */
-const LOOK_AGAIN_MS: Millis = 1_000;
+/** A stream over the store's journal. Reads only while someone follows; a store fault ends a follower. */
+export function eventStream(parts: TailParts): EventStream {
+  let current: { readonly tail: Tail; followers: number } | undefined;
 
-export function eventStream(parts: {
-  readonly store: Store;
-  readonly bus: Bus;
-  readonly world: Pick<World, "clock">;
-}): EventStream {
-  const { store, bus, world } = parts;
+  const join = () => {
+    const joined = current ?? start();
+    joined.followers += 1;
+    return joined;
+  };
+
+  const start = () => {
+    const started = {
+      tail: new Tail(parts, () => {
+        if (current === started) current = undefined;
+      }),
+      followers: 0,
+    };
+    current = started;
+    return started;
+  };
+
+  const leave = (joined: { readonly tail: Tail; followers: number }) => {
+    joined.followers -= 1;
+    if (joined.followers > 0) return;
+    joined.tail.stop();
+    if (current === joined) current = undefined;
+  };
 
   async function* batches(
     filter: EventFilter,
-    options: { readonly after?: number; readonly signal?: AbortSignal } = {},
+    { after: start, signal }: StreamOptions = {},
   ): AsyncGenerator<readonly JournalEvent[]> {
-    const signal = options.signal;
-    // Subscribe before the first read, so that nothing falls between the two.
-    let rung = false;
-    let ring: (() => void) | undefined;
-    const unsubscribe = bus.subscribe(() => {
-      rung = true;
-      ring?.();
-    });
+    const key = JSON.stringify([filter.root, filter.task, filter.run, filter.types]);
+    const joined = join();
     try {
-      let after = options.after ?? (await store.read(journalHead));
+      await joined.tail.ready();
+      let after = start ?? (await parts.store.read(journalHead));
       while (signal?.aborted !== true) {
-        rung = false;
-        const events = await store.read((tx) => readEvents(tx, filter, after, BATCH_MAX));
-        const last = events.at(-1);
-        if (last !== undefined) {
-          after = last.position;
-          yield events;
-          continue;
-        }
-        if (rung) continue;
-        const waiting = new AbortController();
-        ring = () => waiting.abort();
-        const stop = () => waiting.abort();
-        signal?.addEventListener("abort", stop, { once: true });
-        try {
-          await world.clock.sleep(LOOK_AGAIN_MS, waiting.signal);
-        } catch (error) {
-          // Woken early; only an abort can end the sleep.
-          if (!waiting.signal.aborted) throw error;
-        } finally {
-          ring = undefined;
-          signal?.removeEventListener("abort", stop);
-        }
+        const page =
+          joined.tail.page(filter, key, after) ?? (await storedPage(parts.store, filter, after));
+        const isNews = page.events.length > 0;
+        after = page.upTo;
+        if (isNews) yield page.events;
+        else await joined.tail.moved(after, signal);
       }
     } finally {
-      unsubscribe();
+      leave(joined);
     }
   }
 
@@ -82,5 +75,6 @@ export function eventStream(parts: {
     async *follow(filter, options) {
       for await (const events of batches(filter, options)) yield* events;
     },
+    head: () => parts.store.read(journalHead),
   };
 }

@@ -6,7 +6,6 @@
 // Read in order: words.ts, errors.ts, world.ts, ids.ts, store/store.ts, journal.ts, bus/bus.ts.
 export { type Bus, EVERY_TOPIC } from "./bus/bus.ts";
 export { localBus } from "./bus/local.ts";
-export { postgresBus } from "./bus/postgres.ts";
 export type { Check } from "./check.ts";
 export { Doorbell, ringsFor } from "./doorbell.ts";
 export { asCadreError, CadreError, ERROR_CODES, type ErrorCode, messageOf } from "./errors.ts";
@@ -22,11 +21,11 @@ export {
 } from "./journal.ts";
 export { type Log, processLog, silentLog } from "./log.ts";
 export { nearest } from "./nearest.ts";
+export { openPostgres, postgresBus } from "./postgres.ts";
 export { type Command, type Exit, KILL_AFTER_MS, type Processes } from "./processes.ts";
 export { type Path, pathText, type SchemaProblem, schemaProblems } from "./schema-problems.ts";
 export { checkStore } from "./store/check.ts";
 export { type FolderLock, type HubFacts, lockFolder, readHub } from "./store/lock.ts";
-export { openPostgres } from "./store/postgres/open.ts";
 export { openSqlite } from "./store/sqlite/open.ts";
 export type { Engine, Migration, Row, Sql, SqlValue, Store, Tx } from "./store/store.ts";
 export {

@@ -17,14 +17,18 @@ const RECONNECT_MS_MIN: Millis = 100;
 const RECONNECT_MS_MAX: Millis = 5_000;
 const CONNECT_MS_MAX: Millis = 10_000;
 
+export type PostgresBusOptions = {
+  readonly url: string;
+  readonly world: Pick<World, "clock" | "random">;
+};
+
+export type PostgresBus = Bus & { readonly connected: Promise<void> };
+
 /**
  * Never throws and never waits for the server: without a connection it is a bus of this process.
  * `connected` resolves when the first connection listens.
  */
-export function postgresBus(parts: {
-  readonly url: string;
-  readonly world: Pick<World, "clock" | "random">;
-}): Bus & { readonly connected: Promise<void> } {
+export function postgresBus(parts: PostgresBusOptions): PostgresBus {
   const here = localBus();
   const closing = new AbortController();
   let client: pg.Client | undefined;

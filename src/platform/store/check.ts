@@ -2,11 +2,9 @@
 import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import pg from "pg";
 import type { Check } from "../check.ts";
 import { CadreError, messageOf } from "../errors.ts";
 import type { Millis } from "../words.ts";
-import { nameOf, classify as postgresError } from "./postgres/classify.ts";
 import { classify as sqliteError } from "./sqlite/classify.ts";
 import { makeDurable } from "./sqlite/open.ts";
 
@@ -82,6 +80,8 @@ function lookInto(file: string): void {
 }
 
 async function checkPostgres(url: string): Promise<Check> {
+  const { default: pg } = await import("pg");
+  const { classify: postgresError, nameOf } = await import("./postgres/classify.ts");
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: ASK_MS_MAX,

@@ -1,0 +1,334 @@
+// The loop of one claim: transcript, next step, perform, record.
+//
+// Keeps A3 and T3: the intent is durable before its effect, every write carries the claim's epoch,
+// and once the signal aborts there are no more effects and no more records.
+import type { Agent } from "../../agents/index.ts";
+import type { ModelAnswer, ModelName } from "../../models/index.ts";
+import { CadreError, type Json, unreachable } from "../../platform/index.ts";
+import {
+  backoffMs,
+  type Outcome,
+  type TaskContract,
+  type TaskView,
+  type ToolCallView,
+} from "../../tasks/index.ts";
+import type { RunContext } from "./context.ts";
+import { finish } from "./finish.ts";
+import { INTERNAL_TOOLS } from "./internal-names.ts";
+import { decideInternal, internalTools, mayPlan } from "./internal-tools.ts";
+import { type Move, nextStep, type RunLimits } from "./next-step.ts";
+import { patiently } from "./patience.ts";
+import { openPlace } from "./place.ts";
+import type { RunControl, RunEnd, RunPorts } from "./ports.ts";
+import { promptOf } from "./prompt.ts";
+import { type Claim, openRecord, type RunRecord } from "./record.ts";
+import { childrenTold, dependenciesTold, resolutionTold } from "./told.ts";
+import { begunCalls, NOTHING_SPENT, type Spent, TELLERS, withUniqueIds } from "./transcript.ts";
+import { delegate, failWith, release, WAIT_LABEL, waitLabel } from "./write.ts";
+
+/**
+ * Works on a claim until its task has ended, is parked or is given back. Throws the signal's
+ * reason when it was aborted, `lease_lost` when a write came too late, and whatever the world did:
+ * the worker decides what each means for the task.
+ */
+export async function performRun(
+  ports: RunPorts,
+  claim: Claim,
+  agent: Agent,
+  control: RunControl,
+  record: RunRecord,
+): Promise<RunEnd> {
+  const earlier = await earlierRuns(ports, claim, control.signal);
+  const place = await openPlace(ports, claim, agent.name, {
+    fresh: claim.steps === 0 && earlier.count > 0,
+  });
+  const run: RunContext = { ports, claim, agent, control, record, place };
+  const limits = limitsOf(run, earlier.spent);
+  await begin(run);
+  for (;;) {
+    control.signal.throwIfAborted();
+    if (control.isDraining()) return await release(run);
+    const move = nextStep(record.transcript, limits, ports.world.clock.now());
+    const end = await perform(run, move);
+    if (end !== undefined) return end;
+  }
+}
+
+/** The transcript of a claim's run, to be handed to `performRun`. */
+export const openRun = (ports: RunPorts, claim: Claim, signal: AbortSignal): Promise<RunRecord> =>
+  openRecord({ client: ports.client, world: ports.world, signal }, claim);
+
+function limitsOf({ claim, agent }: RunContext, spentBefore: Spent): RunLimits {
+  return {
+    turnsMax: agent.limits.stepsMax,
+    wallMsMax: agent.limits.wallMs,
+    budget: claim.task.budget,
+    spentBefore,
+  };
+}
+
+/** The task's other runs: whether there were any, and what they spent of its budget. */
+async function earlierRuns(
+  ports: RunPorts,
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<{ readonly count: number; readonly spent: Spent }> {
+  const hasBudget = Object.keys(claim.task.budget).length > 0;
+  if (!hasBudget && claim.task.workspace.kind === "none") return { count: 0, spent: NOTHING_SPENT };
+  const { items } = await patiently(
+    () => ports.client.call("runs.list", { task: claim.task.id, limit: 500 }),
+    ports.world,
+    signal,
+  );
+  const others = items.filter(({ id }) => id !== claim.run);
+  const spent = others.reduce<Spent>(
+    (sum, { usage }) => ({
+      turns: sum.turns + usage.modelCalls,
+      tokens: sum.tokens + usage.tokensIn + usage.tokensOut,
+      costUsd: sum.costUsd + (usage.costUsd ?? 0),
+    }),
+    NOTHING_SPENT,
+  );
+  return { count: others.length, spent };
+}
+
+/** The first steps of a run, or the mark that it was taken up again. */
+async function begin(run: RunContext): Promise<void> {
+  const { ports, claim, agent, record, place } = run;
+  if (claim.steps > 0) {
+    record.add({ kind: "resumed", node: ports.node, epoch: claim.epoch });
+    return;
+  }
+  record.add({
+    kind: "started",
+    agent: agent.name,
+    agentVersion: agent.version,
+    node: ports.node,
+    sandbox: ports.sandbox.name,
+  });
+  if (claim.task.after.length > 0) {
+    const tasks = await Promise.all(claim.task.after.map((id) => getTask(run, id)));
+    record.add({ kind: "told", from: TELLERS.dependencies, text: dependenciesTold(tasks) });
+  }
+  if (place.isResolution) {
+    const files = await place.workspace.beginResolution();
+    record.add({ kind: "told", from: TELLERS.workspace, text: resolutionTold(files) });
+  }
+}
+
+const getTask = (run: RunContext, id: TaskView["id"]): Promise<TaskView> =>
+  patiently(() => run.ports.client.call("tasks.get", { id }), run.ports.world, run.control.signal);
+
+/** Undefined when the run goes on. */
+async function perform(run: RunContext, move: Move): Promise<RunEnd | undefined> {
+  switch (move.kind) {
+    case "ask_model":
+      await askModel(run, move);
+      return undefined;
+    case "call_tool":
+      return await callTool(run, move);
+    case "hear_children":
+      await hearChildren(run, move);
+      return undefined;
+    case "tell":
+      run.record.add({ kind: "told", from: TELLERS.loop, text: move.text });
+      return undefined;
+    case "finish":
+      return await finish(run, move.text);
+    case "fail":
+      return await failWith(run, move.failure);
+    default:
+      return unreachable(move);
+  }
+}
+
+// ---- The model --------------------------------------------------------------------------------
+
+async function askModel(
+  run: RunContext,
+  move: Extract<Move, { kind: "ask_model" }>,
+): Promise<void> {
+  const { ports, agent, record, control } = run;
+  const { world } = ports;
+  const model = modelOf(run);
+  if (move.tries > 0) await world.clock.sleep(backoffMs(move.tries, world.random), control.signal);
+  if (!move.isAsked) {
+    record.add({ kind: "model_asked", model });
+    await record.flush();
+  }
+  control.assertHeld();
+  const hasPlan = mayPlan(agent, run.claim.task);
+  try {
+    const answer = await ports.model.answer({
+      model,
+      agent: agent.name,
+      ...promptOf(
+        {
+          task: run.claim.task,
+          agent,
+          team: [...ports.team.values()].filter(({ name }) => name !== agent.name),
+          hasPlan,
+          workspace: run.place.workspace.path,
+          sandbox: ports.sandbox.name,
+          model,
+        },
+        record.transcript,
+      ),
+      tools: [...ports.pipeline.describe(worldTools(agent)), ...internalTools({ hasPlan })],
+      outputTokensMax: agent.limits.outputTokensMax,
+      signal: control.signal,
+    });
+    record.add(answered(answer, record));
+  } catch (error) {
+    control.signal.throwIfAborted();
+    if (!(error instanceof CadreError)) throw error;
+    record.add({
+      kind: "model_failed",
+      model,
+      code: error.code,
+      message: error.message,
+      retry: retryOf(error),
+    });
+  }
+}
+
+function modelOf({ ports, agent }: RunContext): ModelName {
+  const model = (agent.models[0] as ModelName | undefined) ?? ports.defaultModel;
+  if (model !== undefined) return model;
+  throw new CadreError(
+    "no_model",
+    `Agent ${agent.name} names no model and there is no default one. Set a provider's key, or models.default in the configuration.`,
+  );
+}
+
+/** The adapter knows best whether its provider may answer another time. */
+function retryOf(error: CadreError): "never" | "later" {
+  const told = error.details["retry"];
+  if (told === "never" || told === "later") return told;
+  return error.code === "no_model" ? "never" : "later";
+}
+
+const worldTools = (agent: Agent): string[] | undefined =>
+  agent.tools?.filter((tool) => !INTERNAL_TOOLS.has(tool));
+
+function answered(answer: ModelAnswer, record: RunRecord) {
+  const calls = withUniqueIds(
+    answer.calls.map(({ id, tool, arguments: text, metadata }) => ({
+      id,
+      tool,
+      arguments: text,
+      ...(metadata === undefined ? {} : { metadata: jsonOf(metadata) }),
+    })),
+    record.transcript,
+  );
+  return {
+    kind: "model_answered" as const,
+    model: answer.model,
+    text: answer.text,
+    calls,
+    finish: answer.finish,
+    ...(answer.metadata === undefined ? {} : { metadata: jsonOf(answer.metadata) }),
+    usage: {
+      tokensIn: Math.round(answer.usage.tokensIn),
+      tokensOut: Math.round(answer.usage.tokensOut),
+      tokensCached: Math.round(answer.usage.tokensCached),
+      costUsd: answer.usage.costUsd,
+      modelCalls: 1,
+      toolCalls: calls.length,
+      rehearsed: answer.rehearsed,
+    },
+    tookMs: answer.tookMs,
+  };
+}
+
+/** The step's schema wants mutable JSON; it is written out at once and never changed. */
+const jsonOf = (value: Json): NonNullable<ToolCallView["metadata"]> => value as never;
+
+// ---- Tools ------------------------------------------------------------------------------------
+
+async function callTool(
+  run: RunContext,
+  move: Extract<Move, { kind: "call_tool" }>,
+): Promise<RunEnd | undefined> {
+  const { call } = move;
+  if (INTERNAL_TOOLS.has(call.tool)) return await callInternal(run, call);
+  const { world } = run.ports;
+  const startedAt = world.clock.monotonic();
+  run.control.assertHeld();
+  const outcome = await run.ports.pipeline.call(
+    call,
+    worldTools(run.agent),
+    run.place.tools,
+    {
+      async began(intent) {
+        run.control.signal.throwIfAborted();
+        // A repetition's intent stands already, and its outcome is what is missing.
+        if (begunCalls(run.record.transcript).has(intent.call)) return;
+        run.record.add({
+          kind: "tool_began",
+          call: intent.call,
+          tool: intent.tool,
+          effect: intent.effect,
+          arguments: jsonOf(intent.arguments),
+          ...(intent.sandbox === undefined ? {} : { sandbox: intent.sandbox }),
+        });
+        await run.record.flush();
+        run.control.assertHeld();
+      },
+    },
+    run.control.signal,
+    { isRepeat: move.isRepeat },
+  );
+  // An outcome cut short by the stop says nothing of the effect: it stays open.
+  run.control.signal.throwIfAborted();
+  settle(run, call, outcome, world.clock.monotonic() - startedAt);
+  return undefined;
+}
+
+function settle(run: RunContext, call: ToolCallView, outcome: Outcome, tookMs: number): void {
+  run.record.add({ kind: "tool_settled", call: call.id, outcome, tookMs });
+}
+
+async function callInternal(run: RunContext, call: ToolCallView): Promise<RunEnd | undefined> {
+  const decision = decideInternal(call, {
+    agent: run.agent,
+    task: run.claim.task,
+    team: [...run.ports.team.values()],
+    transcript: run.record.transcript,
+  });
+  settle(run, call, decision.outcome, 0);
+  return decision.kind === "delegate" ? await delegate(run, decision.tasks) : undefined;
+}
+
+// ---- Children ---------------------------------------------------------------------------------
+
+async function hearChildren(
+  run: RunContext,
+  move: Extract<Move, { kind: "hear_children" }>,
+): Promise<void> {
+  const label = `${WAIT_LABEL}=${waitLabel(run.claim.run, move.wait)}`;
+  const children: TaskView[] = [];
+  for (let cursor: string | undefined, more = true; more; ) {
+    const page: TaskContract["tasks.list"]["output"] = await patiently(
+      () =>
+        run.ports.client.call("tasks.list", {
+          parent: run.claim.task.id,
+          label,
+          limit: 500,
+          ...(cursor === undefined ? {} : { cursor }),
+        }),
+      run.ports.world,
+      run.control.signal,
+    );
+    children.push(...page.items);
+    cursor = page.next ?? undefined;
+    more = cursor !== undefined;
+  }
+  // As the plan had them: ids sort by the time they were made.
+  children.sort((a, b) => (a.id < b.id ? -1 : 1));
+  run.record.add({
+    kind: "told",
+    from: move.forConflict ? TELLERS.resolution : TELLERS.children,
+    text: childrenTold(children),
+  });
+}

@@ -289,9 +289,10 @@ async function nodeIdOf({ options, store, newId }: Working): Promise<NodeId> {
 
 // ---- The ground ---------------------------------------------------------------------------------
 
+/** A home has one hub, whatever its store: its token, its work trees and its artifacts are there. */
 function lockFor(options: AppOptions, startedAt: number): FolderLock | undefined {
-  const { config, home, parts, works = true } = options;
-  if (config.store.engine !== "sqlite" || parts?.store !== undefined || !works) return undefined;
+  const { home, parts, works = true } = options;
+  if (parts?.store !== undefined || !works) return undefined;
   return lockFolder(home, { pid: process.pid, startedAt });
 }
 

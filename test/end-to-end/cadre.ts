@@ -76,6 +76,9 @@ export async function run(
   return started.text.stdout;
 }
 
+/** Far beyond any start: a hub that never answers must end its test, not hang it. */
+const READY_TRIES_MAX = 3_000;
+
 type HubFacts = { readonly url: string; readonly pid: number };
 
 /** Waits until the process answers as the hub of its home; fails with what it wrote if it ends. */
@@ -84,7 +87,11 @@ export async function ready(hub: Started, home: string): Promise<HubFacts> {
   void hub.exited.then(() => {
     ended = true;
   });
-  for (;;) {
+  for (let tries = 0; ; tries++) {
+    assert.ok(
+      tries < READY_TRIES_MAX,
+      `The hub does not answer:\n${hub.text.stdout}${hub.text.stderr}`,
+    );
     assert.ok(!ended, `The hub ended:\n${hub.text.stdout}${hub.text.stderr}`);
     const facts = factsOf(home);
     if (facts?.pid === hub.process.pid && facts?.url !== undefined) {

@@ -2,9 +2,10 @@
 //
 // Owns table idempotency. Imports platform.
 // F2. Faces project operations; they have no rule of their own.
-// T1. The same idempotency key returns the first answer; another body under it is a conflict.
+// T1. The same idempotency key returns the first answer for seven days; another body is a conflict.
 // P12. A change, its answer under a key and its journal entries commit together.
-// Read in order: operation.ts, principal.ts, invoke.ts, stream.ts, tail.ts, client.ts, remote-client.ts.
+// Read in order: operation.ts, principal.ts, invoke.ts, housekeeping.ts, stream.ts, tail.ts, client.ts,
+// remote-client.ts.
 export {
   type CallOptions,
   type Client,
@@ -21,6 +22,12 @@ export {
   eventView,
   viewOf,
 } from "./events.ts";
+export {
+  type HousekeepingContract,
+  housekeepingOperations,
+  IDEMPOTENCY_KEPT_MS,
+  idempotencyAgeMigration,
+} from "./housekeeping.ts";
 export {
   createInvoker,
   type Invoker,

@@ -22,7 +22,7 @@ export function exampleOf(schema: Schema): Json {
       return exampleString(schema);
     case "integer":
     case "number":
-      return numberOf(schema, "minimum", numberOf(schema, "exclusiveMinimum", 0) + 1);
+      return exampleNumber(schema);
     case "boolean":
       return true;
     default:
@@ -42,6 +42,12 @@ function exampleString(schema: Schema): Json {
   const kind = /^\^([a-z]+)_/.exec(String(schema["pattern"] ?? ""))?.[1];
   if (kind !== undefined) return `${kind}_01k9rzv3m4x7p2qa`;
   return "example";
+}
+
+function exampleNumber(schema: Schema): number {
+  const least = numberOf(schema, "minimum", numberOf(schema, "exclusiveMinimum", 0) + 1);
+  // The smallest integer is how an unbounded one is written: nobody's example.
+  return least === Number.MIN_SAFE_INTEGER ? 1 : least;
 }
 
 const numberOf = (schema: Schema, keyword: string, otherwise: number): number =>

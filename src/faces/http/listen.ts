@@ -1,7 +1,9 @@
 // Where the hub listens: loopback, unless the configuration says in so many words how else.
 import { readFile } from "node:fs/promises";
+import { createSecureContext } from "node:tls";
 import { CadreError, type ErrorCode, messageOf, type World } from "../../platform/index.ts";
 import { isLoopback } from "./guard.ts";
+import { type Holder, holderOf } from "./port-holder.ts";
 
 /** The `listen` part of the configuration. */
 export type ListenConfig = {
@@ -32,7 +34,7 @@ export function checkListen(config: ListenConfig): void {
   );
 }
 
-/** The certificate and its key. Errors: `invalid_config` when one can't be read. */
+/** The certificate and its key. Errors: `invalid_config` when they can't be read or used. */
 export async function readTls(
   tls: NonNullable<ListenConfig["tls"]>,
 ): Promise<{ cert: Buffer; key: Buffer }> {
@@ -47,7 +49,17 @@ export async function readTls(
       );
     }
   };
-  return { cert: await read("cert"), key: await read("key") };
+  const pair = { cert: await read("cert"), key: await read("key") };
+  try {
+    createSecureContext(pair);
+  } catch (error) {
+    throw new CadreError(
+      "invalid_config",
+      `listen.tls: ${tls.cert} and ${tls.key} are no certificate and its key in PEM: ${messageOf(error)}.`,
+      { details: { files: [tls.cert, tls.key] }, cause: error },
+    );
+  }
+  return pair;
 }
 
 /** What a failed `listen` means, after a look at who answers there. */
@@ -59,9 +71,14 @@ export async function listenFailure(
   const reason = (error as NodeJS.ErrnoException | null)?.code;
   const details = { host: config.host, port: config.port };
   if (reason === "EADDRINUSE") {
-    const found = await whoAnswers(config, world);
+    const holder = await holderOf(config.port);
+    const found = await whoAnswers(config, world, holder);
     return new CadreError("port_taken", `Port ${config.port} is taken by ${found.what}`, {
-      details: { ...details, isCadre: found.isCadre },
+      details: {
+        ...details,
+        isCadre: found.isCadre,
+        ...(holder === undefined ? {} : { pid: holder.pid }),
+      },
       next: [
         ...(found.isCadre ? ["cadre status"] : []),
         `cadre up --port ${nextPort(config.port)}`,
@@ -91,7 +108,10 @@ type Found = { readonly isCadre: boolean; readonly what: string };
 async function whoAnswers(
   config: ListenConfig,
   world: Pick<World, "fetch" | "clock">,
+  holder: Holder | undefined,
 ): Promise<Found> {
+  const pid = holder === undefined ? "" : `, pid ${holder.pid}`;
+  const other = `another program${holder === undefined ? "" : ` (pid ${holder.pid}, ${holder.name})`}`;
   const scheme = config.tls === undefined ? "http" : "https";
   const timeout = new AbortController();
   const bounded = new AbortController();
@@ -107,16 +127,19 @@ async function whoAnswers(
     const text = await response.text();
     const version = cadreVersion(text);
     if (version !== undefined) {
-      return { isCadre: true, what: `another Cadre hub (version ${version}): it answers there.` };
+      return {
+        isCadre: true,
+        what: `another Cadre hub (version ${version}${pid}): it answers there.`,
+      };
     }
     return {
       isCadre: false,
-      what: `another program. It isn't a Cadre hub: GET /health answered ${response.status}.`,
+      what: `${other}. It isn't a Cadre hub: GET /health answered ${response.status}.`,
     };
   } catch (error) {
     return {
       isCadre: false,
-      what: `another program. It isn't a Cadre hub: GET /health failed (${messageOf(error)}).`,
+      what: `${other}. It doesn't answer as a Cadre hub: GET /health failed (${messageOf(error)}).`,
     };
   } finally {
     timeout.abort();

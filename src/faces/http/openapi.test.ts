@@ -114,6 +114,36 @@ test("what an operation says of itself is text on the page, never markup", () =>
   assert.ok(!page.includes("<thing>"));
 });
 
+test("the reference unfolds what is inside a field, and shows an answer that many share once", () => {
+  const big = z.object({
+    id: z.string(),
+    owner: z.object({ "inner-name": z.string() }),
+    a: z.string(),
+    b: z.string(),
+    c: z.string(),
+  });
+  const answering = (name: string, http: Operation["http"], output: z.ZodType): Operation => ({
+    name,
+    summary: "Answer.",
+    effect: "read",
+    permission: "read",
+    http,
+    input: z.strictObject({}),
+    output,
+    refusals: [],
+    handle: sample.handle,
+  });
+  const get = answering("things.get", "GET /things/one", big);
+  const list = answering("things.list", "GET /things", z.object({ items: z.array(big) }));
+  const drop = answering("things.drop", "DELETE /things", big);
+
+  const page = referencePage(documentOf([get, list, drop]));
+
+  assert.equal(page.split("<code>inner-name</code>").length - 1, 1);
+  assert.match(page, /list of what <a href="#things.get">things.get<\/a> answers/);
+  assert.match(page, /What <a href="#things.get">things.get<\/a> answers\./);
+});
+
 test("a problem's type leads to its place in the reference", async (t) => {
   const hub = await startHttpHub(t);
 

@@ -1,6 +1,6 @@
 // The OpenAPI 3.1 document, projected from the operations and nothing else.
 import { z } from "zod";
-import type { Operation } from "../../operations/index.ts";
+import { IDEMPOTENCY_KEPT_MS, type Operation } from "../../operations/index.ts";
 import { ERROR_CODES, type ErrorCode, type Json } from "../../platform/index.ts";
 import { exampleOf } from "./example.ts";
 import { API, type Facts } from "./parts.ts";
@@ -47,7 +47,7 @@ export function openApiDocument(operations: Iterable<Operation>, facts: Facts): 
       version: facts.version,
       summary: "Runs a team of AI agents: durable, supervised, under your policy.",
       description:
-        "Every operation of a hub. Errors are problem documents (RFC 9457). Writes take an Idempotency-Key; lists are read page by page; `Prefer: wait=N` waits for a task.",
+        "Every operation of a hub. Errors are problem documents (RFC 9457). Every write takes an `Idempotency-Key`; lists are read page by page; `Prefer: wait=N` waits for a task.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
@@ -118,7 +118,7 @@ function headerParameters(op: Operation): Part[] {
     parameters.push(
       header(
         "Idempotency-Key",
-        "Your name for this intent: the same key returns the first answer.",
+        `Your name for this intent: for ${IDEMPOTENCY_KEPT_MS / 86_400_000} days the same key returns the first answer.`,
         {
           type: "string",
           minLength: 1,

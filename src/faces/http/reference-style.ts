@@ -19,7 +19,7 @@ a{color:var(--accent);text-decoration:none}a:hover{text-decoration:underline;tex
 code,pre{font-family:var(--mono);font-size:.92em}code{overflow-wrap:anywhere}
 .top{grid-column:1/-1;padding-bottom:24px}
 h1{font-size:1.625rem;line-height:1.25;font-weight:600;margin-bottom:8px}.version{color:var(--text-3);font-weight:400}
-.top p{max-width:72ch;color:var(--text-2)}
+.top p{max-width:76ch;margin-bottom:6px;color:var(--text-2)}
 nav{position:sticky;top:24px;align-self:start;max-height:calc(100vh - 48px);overflow-y:auto;font-size:.8125rem}
 nav h2{font-size:.75rem;font-weight:600;margin-top:12px}nav h2 a{color:var(--text-3)}
 nav ul{list-style:none;padding:0}nav li a{display:block;padding:2px 8px;border-radius:4px;color:var(--text-2)}
@@ -29,7 +29,7 @@ article{margin-bottom:16px;padding:16px 20px;border:1px solid var(--line);border
 article:target,tr:target{border-color:var(--accent);box-shadow:0 0 0 1px var(--accent)}
 h3{font-size:1rem;font-weight:600}h3 a{color:var(--text)}
 h4{margin:16px 0 4px;color:var(--text-3);font-size:.75rem;font-weight:600}
-.route{margin:4px 0 8px}.meta{margin-top:4px;color:var(--text-3);font-size:.75rem}
+.route{display:flex;gap:8px;margin:4px 0 8px}.meta{margin-top:4px;color:var(--text-3);font-size:.75rem}
 .method{display:inline-block;min-width:52px;padding:0 6px;border-radius:4px;font:600 .75rem/20px var(--mono);text-align:center}
 .get{color:var(--teal-fg);background:var(--teal-bg)}.post,.put{color:var(--violet-fg);background:var(--violet-bg)}
 .patch{color:var(--amber-fg);background:var(--amber-bg)}.delete{color:var(--red-fg);background:var(--red-bg)}
@@ -39,10 +39,14 @@ dd{overflow-wrap:anywhere}.type{color:var(--text-2)}.must{color:var(--amber-fg);
 .place{padding:0 5px;border:1px solid var(--line);border-radius:4px}
 pre{padding:12px;border:1px solid var(--line);border-radius:6px;background:var(--surface-2);overflow-x:auto;line-height:1.6}
 details{margin-top:12px;font-size:.8125rem}summary{color:var(--text-3);cursor:pointer}
+dd details,.shape{margin-top:4px;font-size:.75rem}dd summary,.shape{color:var(--text-2);padding:2px 0}.shape{padding-left:1.2em}summary:hover{color:var(--text)}
+dd dl{margin:4px 0 6px;padding-left:12px;border-top:0;border-left:2px solid var(--line)}
+dd .field{grid-template-columns:minmax(110px,170px) minmax(0,1fr)}dd .field:last-child{border-bottom:0}
+.same{color:var(--text-2);font-size:.8125rem}
 .codes{display:flex;flex-wrap:wrap;gap:4px 14px;margin-top:6px;font-family:var(--mono);font-size:.75rem}
 .wide{overflow-x:auto;margin-top:12px;border:1px solid var(--line);border-radius:10px;background:var(--surface)}
 table{width:100%;border-collapse:collapse;font-size:.8125rem}th,td{padding:6px 12px;text-align:left;white-space:nowrap;border-bottom:1px solid var(--line)}
 th{color:var(--text-3);font-size:.75rem;font-weight:600}tbody tr:last-child td{border-bottom:0}
-@media(max-width:720px){body{display:block;padding:16px}nav{position:static;max-height:none;columns:2;margin-bottom:24px}nav section{break-inside:avoid}nav li a{padding:8px}article{padding:12px 14px}.field{grid-template-columns:1fr}}
+@media(max-width:720px){body{display:block;padding:16px}nav{position:static;max-height:none;margin-bottom:32px}nav ul{display:flex;flex-wrap:wrap;margin:0 -8px}nav li a{padding:8px}article{padding:12px 14px}.field,dd .field{grid-template-columns:minmax(0,1fr)}th,td{padding:6px 8px}td:nth-child(3){min-width:110px;white-space:normal}}
 @media(prefers-contrast:more){:root{--line:light-dark(#838e97,#6b7680);--text-3:var(--text-2)}}
 `;

@@ -64,14 +64,29 @@ test("an unchanged thing is not sent again; a change gives it another ETag", asy
     [unchanged.status, unchanged.text, unchanged.headers.get("etag")],
     [304, "", etag],
   );
-  assert.deepEqual([changed.status, changed.headers.get("etag")], [200, '"2"']);
+  assert.deepEqual([changed.status, changed.body["text"]], [200, "b"]);
+  assert.match(changed.headers.get("etag") ?? "", /^"2\.[\w-]{22}"$/);
+});
+
+test("what moves without its version, as a lease does, is sent again, yet refuses no change", async (t) => {
+  const hub = await startHttpHub(t);
+  const id = idOf(await hub.rest("POST", "/notes", { text: "a" }));
+  const etag = (await hub.rest("GET", `/notes/${id}`)).headers.get("etag") ?? "";
+  await hub.store.write((tx) => tx.run("UPDATE notes SET state = 'renewed' WHERE id = ?", id));
+
+  const moved = await hub.rest("GET", `/notes/${id}`, undefined, { "if-none-match": etag });
+  const change = await hub.rest("PATCH", `/notes/${id}`, { text: "b" }, { "if-match": etag });
+
+  assert.deepEqual([moved.status, moved.body["state"]], [200, "renewed"]);
+  assert.deepEqual([change.status, change.body["version"]], [200, 2]);
 });
 
 test("If-Match refuses a change of what has changed", async (t) => {
   const hub = await startHttpHub(t);
   const id = idOf(await hub.rest("POST", "/notes", { text: "a" }));
+  const etag = (await hub.rest("GET", `/notes/${id}`)).headers.get("etag") ?? "";
   const change = (text: string) =>
-    hub.rest("PATCH", `/notes/${id}`, { text }, { "if-match": '"1"' });
+    hub.rest("PATCH", `/notes/${id}`, { text }, { "if-match": etag });
 
   assert.equal((await change("b")).status, 200);
   const late = await change("c");

@@ -1,4 +1,9 @@
 // One route for each operation: path, query and body become one input, `invoke` does the rest.
+//
+// An ETag is the version and a digest of the answer: `"12.mZ3v…"`. A view holds more than its version
+// counts (a lease renewed, the cost of a whole tree so far), so 304 goes by the digest: the same bytes
+// or none. If-Match goes by the version alone, as a heartbeat must not refuse anyone's change.
+import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import {
@@ -100,7 +105,7 @@ function versionAsked(op: Operation, request: FastifyRequest): number | undefine
   const header = request.headers["if-match"];
   if (header === undefined || header === "*") return undefined;
   if (!(op.input instanceof z.ZodObject) || !("version" in op.input.shape)) return undefined;
-  const version = /^(?:W\/)?"(\d{1,15})"$/.exec(header)?.[1];
+  const version = /^(?:W\/)?"(\d{1,15})(?:\.[\w-]*)?"$/.exec(header)?.[1];
   if (version !== undefined) return Number(version);
   throw new CadreError("invalid_input", `If-Match: ${header} is no ETag of this hub.`);
 }
@@ -121,9 +126,11 @@ function send(
   reply: FastifyReply,
 ): FastifyReply {
   const fields = (output ?? {}) as Fields;
-  // Only a counter tells of every change; other things called "version" do not.
+  const text = JSON.stringify(output);
+  // Things that are changed under a version, not those that merely have a field of the name.
   if (Number.isInteger(fields["version"])) {
-    const etag = `"${String(fields["version"])}"`;
+    const digest = createHash("sha256").update(text).digest("base64url").slice(0, 22);
+    const etag = `"${String(fields["version"])}.${digest}"`;
     reply.header("etag", etag).header("cache-control", "private, no-cache");
     if (op.effect === "read" && isKnown(etag, request.headers["if-none-match"])) {
       return reply.code(304).send();
@@ -133,7 +140,7 @@ function send(
   }
   const next = nextPage(op, fields, request);
   if (next !== undefined) reply.header("link", `<${next}>; rel="next"`);
-  return reply.type("application/json; charset=utf-8").send(JSON.stringify(output));
+  return reply.type("application/json; charset=utf-8").send(text);
 }
 
 function isKnown(etag: string, header: string | undefined): boolean {

@@ -33,6 +33,8 @@ const TRY_AGAIN_LATER = 1013;
 const OWN_METHODS: ReadonlySet<string> = new Set(["events.subscribe", "events.unsubscribe"]);
 
 type Subscription = { readonly id: string; readonly stop: AbortController; upTo: number };
+/** What begins once the answer is on its way: a subscription never speaks before it. */
+type Begin = () => void;
 
 export class Session {
   readonly #parts: FaceParts;
@@ -76,7 +78,13 @@ export class Session {
       return;
     }
     if (Array.isArray(value)) void this.#answerBatch(value);
-    else void this.#answer(value).then((text) => this.#send(text));
+    else void this.#answerOne(value);
+  }
+
+  async #answerOne(value: unknown): Promise<void> {
+    const begins: Begin[] = [];
+    this.#send(await this.#answer(value, begins));
+    for (const begin of begins) begin();
   }
 
   async #answerBatch(values: readonly unknown[]): Promise<void> {
@@ -84,13 +92,15 @@ export class Session {
       this.#send(errorText(null, INVALID_REQUEST, `A batch has 1 to ${CALLS_MAX} requests.`));
       return;
     }
-    const texts = await Promise.all(values.map((value) => this.#answer(value)));
+    const begins: Begin[] = [];
+    const texts = await Promise.all(values.map((value) => this.#answer(value, begins)));
     const answers = texts.filter((text) => text !== undefined);
     if (answers.length > 0) this.#send(`[${answers.join(",")}]`);
+    for (const begin of begins) begin();
   }
 
   /** The answer's text; undefined for a notification. Never rejects. */
-  async #answer(value: unknown): Promise<string | undefined> {
+  async #answer(value: unknown, begins: Begin[]): Promise<string | undefined> {
     const message = readMessage(value);
     if (message.kind === "invalid") return errorText(message.id, INVALID_REQUEST, message.why);
     const { call } = message;
@@ -100,7 +110,7 @@ export class Session {
       if (this.#calls >= CALLS_MAX) throw tooManyCalls();
       this.#calls += 1;
       try {
-        const result = await this.#perform(call, requestId);
+        const result = await this.#perform(call, requestId, begins);
         return id === undefined ? undefined : resultText(id, result);
       } finally {
         this.#calls -= 1;
@@ -121,8 +131,8 @@ export class Session {
     return OWN_METHODS.has(method) || this.#parts.invoker.operations.has(method);
   }
 
-  async #perform(call: RpcCall, requestId: string): Promise<unknown> {
-    if (call.method === "events.subscribe") return await this.#subscribe(call.params);
+  async #perform(call: RpcCall, requestId: string, begins: Begin[]): Promise<unknown> {
+    if (call.method === "events.subscribe") return await this.#subscribe(call.params, begins);
     if (call.method === "events.unsubscribe") return this.#unsubscribe(call.params);
     return await this.#parts.invoker.invoke({
       operation: call.method,
@@ -133,7 +143,10 @@ export class Session {
     });
   }
 
-  async #subscribe(params: unknown): Promise<{ subscription: string; after: number }> {
+  async #subscribe(
+    params: unknown,
+    begins: Begin[],
+  ): Promise<{ subscription: string; after: number }> {
     const { filter: given, after: from } = (params ?? {}) as { filter?: object; after?: unknown };
     const { filter, after } = parseStream({
       ...given,
@@ -162,8 +175,7 @@ export class Session {
       this.#parts.viewers.open -= 1;
       throw error;
     }
-    // The answer goes out first: it is a microtask away, the first batch at least a turn.
-    setImmediate(() => void this.#pump(subscription, filter));
+    begins.push(() => void this.#pump(subscription, filter));
     return { subscription: subscription.id, after: subscription.upTo };
   }
 

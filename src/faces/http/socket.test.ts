@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { WebSocket } from "ws";
 import { patientWorld, startHttpHub } from "../../../test/support/http-hub.ts";
+import type { Request } from "../../operations/index.ts";
+import { createHttpFace } from "./index.ts";
 import { CALLS_MAX } from "./session.ts";
 
 type Hub = Awaited<ReturnType<typeof startHttpHub>>;
@@ -170,6 +172,41 @@ test("a subscription tells what comes after its cursor until it is ended", async
   );
   const twice = await call("events.unsubscribe", { subscription: "sub_99" });
   assert.equal(twice.error?.data?.code, "not_found");
+});
+
+test("a subscription asked for in a batch says nothing before the batch is answered", async (t) => {
+  const hub = await startHttpHub(t);
+  await hub.rest("POST", "/notes", { text: "a" });
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const invoker = {
+    ...hub.invoker,
+    invoke: async (request: Request) => {
+      if (request.operation === "notes.list") await gate;
+      return await hub.invoker.invoke(request);
+    },
+  };
+  const face = await createHttpFace({ ...hub.options, invoker });
+  t.after(() => face.close());
+  const { say, call, until, heard } = await open(t, { ...hub, url: face.url });
+
+  say([
+    { jsonrpc: "2.0", id: 100, method: "events.subscribe", params: { after: 0 } },
+    { jsonrpc: "2.0", id: 101, method: "notes.list" },
+  ]);
+  // Time enough for an event that is there already, counted in other calls of the same socket.
+  for (let n = 0; n < 50; n++) await call("events.list");
+  assert.equal(
+    heard.find((one) => one.id === 100 || one.method === "events.batch"),
+    undefined,
+  );
+  release();
+  await until((one) => one.method === "events.batch");
+
+  const order = heard.slice(-3).map((one) => one.id ?? one.method);
+  assert.deepEqual(order, [100, 101, "events.batch"]);
 });
 
 test("more calls at once than a socket may have are refused, and the others are answered", async (t) => {

@@ -16,6 +16,12 @@ import {
 } from "../src/platform/index.ts";
 import { type TaskContract, taskMigrations, taskOperations } from "../src/tasks/index.ts";
 
+/** What an acknowledged write survives, as the store of each engine is opened. */
+export const DURABILITY = {
+  SQLite: "WAL, synchronous=FULL",
+  Postgres: "synchronous_commit=on",
+} as const;
+
 export const BENCH_NODE = "node_bench";
 const principal = { id: "user:bench", kind: "user", roles: ["admin", "operator", "node"] } as const;
 const migrations = [journalMigration, idempotencyMigration, ...taskMigrations];
@@ -39,6 +45,7 @@ async function hubOver(store: Store) {
       newId: idMaker(world),
       authenticator: { authenticate: () => principal },
       authorizer: { mayCall: () => true, mayAct: () => true },
+      outputs: "checked outside",
     },
     taskOperations,
   );

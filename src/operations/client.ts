@@ -41,7 +41,7 @@ export function localClient<C extends Contract>(
         credentials,
         ...options,
       });
-      // The invoker parsed it with the operation's own output schema.
+      // The handler's type is the schema's; where the invoker checks outputs, it is held to it.
       return output as never;
     },
     follow(filter, options = {}) {

@@ -4,7 +4,7 @@ import { type TestContext, test } from "node:test";
 import { z } from "zod";
 import { openTestStore } from "../../test/support/store.ts";
 import { CadreError, idMaker, journalMigration, localBus, readEvents } from "../platform/index.ts";
-import { createInvoker, type Invoker, idempotencyMigration } from "./invoke.ts";
+import { createInvoker, type Invoker, type InvokerParts, idempotencyMigration } from "./invoke.ts";
 import { type Operation, operation } from "./operation.ts";
 import type { Credentials, Permission, Principal } from "./principal.ts";
 
@@ -52,7 +52,11 @@ const ann: Principal = { id: "user:ann", kind: "user", roles: ["operator"] };
 const eve: Principal = { id: "user:eve", kind: "user", roles: ["viewer"] };
 const as = (principal: Principal): Credentials => ({ kind: "internal", principal });
 
-async function house(t: TestContext, operations: readonly Operation[] = [addNote, listNotes]) {
+async function house(
+  t: TestContext,
+  operations: readonly Operation[] = [addNote, listNotes],
+  outputs: InvokerParts["outputs"] = "checked",
+) {
   const store = await openTestStore(t, [journalMigration, idempotencyMigration, notes]);
   const world = {
     clock: { now: () => 1_000, monotonic: () => 0, sleep: () => Promise.resolve() },
@@ -70,6 +74,7 @@ async function house(t: TestContext, operations: readonly Operation[] = [addNote
       authenticator: {
         authenticate(credentials) {
           if (credentials.kind === "internal") return credentials.principal;
+          if (credentials.kind === "bearer") return ann;
           throw new CadreError("unauthenticated", "Show a token.");
         },
       },
@@ -78,6 +83,7 @@ async function house(t: TestContext, operations: readonly Operation[] = [addNote
           permission === "read" || principal.roles.includes("operator"),
         mayAct: (_principal, _permission, resource) => resource.id !== "forbidden fruit",
       },
+      outputs,
     },
     operations,
   );
@@ -248,4 +254,38 @@ test("a read that has news to tell is a bug", async (t) => {
 
 test("two operations of one name are refused when the house is built", async (t) => {
   await assert.rejects(house(t, [addNote, addNote]), /share a name/);
+});
+
+const tellTale = operation({
+  ...listNotes,
+  name: "notes.tell",
+  http: "GET /notes/tale",
+  output: z.object({ text: z.string() }),
+  handle: () => {
+    const surplus = { text: "milk", secret: "the recipe" };
+    return Promise.resolve(surplus);
+  },
+});
+
+test("a caller from outside never gets more than the schema says", async (t) => {
+  const { invoker } = await house(t, [tellTale], "checked outside");
+  const outside = { kind: "bearer", token: "t" } as const;
+
+  const output = await invoker.invoke({
+    operation: "notes.tell",
+    input: {},
+    credentials: outside,
+  });
+
+  assert.deepEqual(output, { text: "milk" });
+});
+
+test("outputs are checked for everybody unless the invoker is told otherwise", async (t) => {
+  const call = { operation: "notes.tell", input: {}, credentials: as(ann) };
+
+  const checked = await (await house(t, [tellTale])).invoker.invoke(call);
+  const believed = await (await house(t, [tellTale], "checked outside")).invoker.invoke(call);
+
+  assert.deepEqual(checked, { text: "milk" });
+  assert.deepEqual(believed, { text: "milk", secret: "the recipe" });
 });

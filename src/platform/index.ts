@@ -24,8 +24,10 @@ export { nearest } from "./nearest.ts";
 export { openPostgres, postgresBus } from "./postgres.ts";
 export { type Command, type Exit, KILL_AFTER_MS, type Processes } from "./processes.ts";
 export { type Path, pathText, type SchemaProblem, schemaProblems } from "./schema-problems.ts";
+export { boundedCache } from "./store/bounded-cache.ts";
 export { checkStore } from "./store/check.ts";
 export { type FolderLock, type HubFacts, lockFolder, readHub } from "./store/lock.ts";
+export { pageRows } from "./store/page-rows.ts";
 export { openSqlite } from "./store/sqlite/open.ts";
 export type { Engine, Migration, Row, Sql, SqlValue, Store, Tx } from "./store/store.ts";
 export {

@@ -7,6 +7,7 @@
 // still runs: nothing can appear behind a cursor. The integer stays exact in JavaScript up to
 // 2^37 transactions.
 
+import { pageRows } from "./store/page-rows.ts";
 import type { Migration, Row, SqlValue, Tx } from "./store/store.ts";
 import { assert, type Json, type Millis } from "./words.ts";
 
@@ -38,24 +39,32 @@ export type EventFilter = {
   readonly types?: readonly string[];
 };
 
+/** Of a task that is no root: what tells of a root is found by the root's index alone. */
+const BELOW_ROOT = "(root IS NULL OR task <> root)";
+
+const INDEXES = [
+  "CREATE INDEX journal_root ON journal (root, position) WHERE root IS NOT NULL",
+  `CREATE INDEX journal_task ON journal (task, position) WHERE task IS NOT NULL AND ${BELOW_ROOT}`,
+];
+
 export const journalMigration: Migration = {
   id: "0001-journal",
   up: {
     sqlite: [
+      // Without AUTOINCREMENT, whose own table costs a write for each row: a position would come
+      // again only after the newest row was deleted, and rows are never deleted from that end.
       `CREATE TABLE journal (
-        position INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, at INTEGER NOT NULL,
+        position INTEGER PRIMARY KEY, type TEXT NOT NULL, at INTEGER NOT NULL,
         actor TEXT NOT NULL, root TEXT, task TEXT, run TEXT, correlation TEXT, data TEXT NOT NULL
       )`,
-      "CREATE INDEX journal_root ON journal (root, position) WHERE root IS NOT NULL",
-      "CREATE INDEX journal_task ON journal (task, position) WHERE task IS NOT NULL",
+      ...INDEXES,
     ],
     postgres: [
       `CREATE TABLE journal (
         position BIGINT PRIMARY KEY, type TEXT NOT NULL, at BIGINT NOT NULL,
         actor TEXT NOT NULL, root TEXT, task TEXT, run TEXT, correlation TEXT, data TEXT NOT NULL
       )`,
-      "CREATE INDEX journal_root ON journal (root, position) WHERE root IS NOT NULL",
-      "CREATE INDEX journal_task ON journal (task, position) WHERE task IS NOT NULL",
+      ...INDEXES,
     ],
   },
 };
@@ -122,7 +131,11 @@ export async function readEvents(
 ): Promise<JournalEvent[]> {
   const where = [tx.sql.journalSettled, "position > ?"];
   const params: SqlValue[] = [after];
-  for (const column of ["root", "task", "run"] as const) {
+  if (filter.task !== undefined) {
+    where.push(`((task = ? AND ${BELOW_ROOT}) OR (root = ? AND task = root))`);
+    params.push(filter.task, filter.task);
+  }
+  for (const column of ["root", "run"] as const) {
     const value = filter[column];
     if (value === undefined) continue;
     where.push(`${column} = ?`);
@@ -137,11 +150,10 @@ export async function readEvents(
     }
   }
   const rows = await tx.all(
-    `SELECT * FROM journal WHERE ${where.join(" AND ")} ORDER BY position LIMIT ?`,
+    `SELECT * FROM journal WHERE ${where.join(" AND ")} ORDER BY position LIMIT ${pageRows(limit)}`,
     ...params,
-    limit,
   );
-  return rows.map(eventOf);
+  return rows.slice(0, limit).map(eventOf);
 }
 
 /** Not LIKE: `_` is a letter of type names, and case counts on both engines. */

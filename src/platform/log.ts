@@ -1,5 +1,6 @@
 // Structured logs for operators. What happened to tasks stands in the journal, not here.
-import { pino } from "pino";
+import { createRequire } from "node:module";
+import type { pino } from "pino";
 import type { World } from "./world.ts";
 
 export interface Log {
@@ -14,9 +15,11 @@ const LEVELS = new Set(["debug", "info", "warn", "error", "silent"]);
 /** JSON lines on stderr, or appended to a file; from `CADRE_LOG_LEVEL` up (default `warn`). */
 export function processLog(world: Pick<World, "env">, file?: string): Log {
   const asked = world.env("CADRE_LOG_LEVEL") ?? "warn";
-  return pino(
+  // Loaded when there is something to log to: commands that only talk to a hub start without it.
+  const library = createRequire(import.meta.url)("pino") as { readonly pino: typeof pino };
+  return library.pino(
     { level: LEVELS.has(asked) ? asked : "warn" },
-    pino.destination({ dest: file ?? 2, sync: true, mkdir: true }),
+    library.pino.destination({ dest: file ?? 2, sync: true, mkdir: true }),
   );
 }
 

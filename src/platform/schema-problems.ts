@@ -1,5 +1,5 @@
 // What a schema finds wrong, in sentences: with the field's path and the nearest valid name.
-import { z } from "zod";
+import type { z } from "zod";
 import { nearest } from "./nearest.ts";
 
 export type Path = readonly PropertyKey[];
@@ -137,7 +137,7 @@ type JsonSchema = { readonly [key: string]: unknown };
 
 /** The names of the fields a schema knows at a path, through unions, lists and records. */
 export function fieldsAt(schema: z.ZodType, path: Path): string[] {
-  const root = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+  const root = schema.toJSONSchema({ io: "input", unrepresentable: "any" }) as JsonSchema;
   let at = members(root, root);
   for (const part of path) {
     at = at.flatMap((place) => childOf(place, part)).flatMap((place) => members(root, place));

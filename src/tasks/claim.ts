@@ -8,7 +8,7 @@ import { iso, type Millis, type NodeId, type RunId, type Tx } from "../platform/
 import type { Work } from "./moves.ts";
 import type { claimAnswer, claimRequest } from "./operations/work.ts";
 import { assignHeads, servable } from "./order.ts";
-import { type NodeOffer, pinnedRoute } from "./route.ts";
+import { type NodeOffer, parseOffer, pinnedRoute } from "./route.ts";
 import { coreOf, type FullRow, fullRow, parsed, type StoredSpec } from "./rows.ts";
 import { transition } from "./transition.ts";
 import { NO_USAGE, taskViews, viewOf } from "./views.ts";
@@ -28,7 +28,7 @@ export async function claim(work: Work, input: Input): Promise<Output> {
   const chosen = assignHeads(heads, lines, input.free, input.limit);
 
   const claims: Claimed[] = [];
-  for (const { head, agent } of chosen) claims.push(await take(work, head.row, agent, input));
+  for (const { head, agent } of chosen) claims.push(await take(work, head, agent, input));
   const next = due ? await nextDue(work.tx) : dueAt;
   return { claims: await claimViews(work, claims), readyAt: next === null ? null : iso(next) };
 }
@@ -43,7 +43,7 @@ async function loadNode(
   const row = await tx.get(`SELECT body, (${NEXT_DUE}) AS due FROM offers WHERE node = ?`, id);
   if (row === undefined) return { node: undefined, dueAt: null };
   return {
-    node: JSON.parse(String(row["body"])) as NodeOffer,
+    node: parseOffer(String(row["body"])),
     dueAt: row["due"] === null ? null : Number(row["due"]),
   };
 }
@@ -84,6 +84,7 @@ type Head = {
   readonly turn: number;
   readonly preferred: readonly string[];
   readonly row: FullRow;
+  readonly spec: StoredSpec;
 };
 
 async function headsOf(tx: Tx, route: string, limit: number): Promise<Head[]> {
@@ -95,20 +96,22 @@ async function headsOf(tx: Tx, route: string, limit: number): Promise<Head[]> {
     route,
   );
   return rows.map(fullRow).map((row) => {
-    const { preferred } = parsed<StoredSpec>(row.spec);
+    const spec = parsed<StoredSpec>(row.spec);
     const { id, urgency, turn } = row;
-    return { id, route, urgency, turn, preferred, row };
+    return { id, route, urgency, turn, preferred: spec.preferred, row, spec };
   });
 }
 
 type Claimed = {
   readonly row: FullRow;
+  readonly spec: StoredSpec;
   readonly run: RunId;
   readonly steps: number;
   readonly endsAt: Millis;
 };
 
-async function take(work: Work, row: FullRow, agent: string, input: Input): Promise<Claimed> {
+async function take(work: Work, head: Head, agent: string, input: Input): Promise<Claimed> {
+  const { row, spec } = head;
   const node = input.node as NodeId;
   const endsAt = work.now + row.attempt_timeout_ms;
   // T3: no heartbeat carries an attempt past its end, so the lease never starts beyond it.
@@ -116,22 +119,22 @@ async function take(work: Work, row: FullRow, agent: string, input: Input): Prom
   const out = transition(coreOf(row), { kind: "claim", node, agent, leaseMs }, work.now);
   if (out.kind === "refused") throw new Error(`${row.id} stood in the queue and is ${row.state}.`);
   const run = await openRun(work, row, agent, out.task.attempts, node);
-  const after: FullRow = {
-    ...row,
-    state: "assigned",
+  // The row was read for this claim alone: it is written on, not copied with its fifty columns.
+  const after: FullRow = Object.assign(row, {
+    state: "assigned" as const,
     attempts: out.task.attempts,
     lease_epoch: out.task.epoch,
     lease_node: node,
     lease_agent: agent,
     lease_expires_at: work.now + leaseMs,
     attempt_ends_at: endsAt,
-    progressed: 0,
+    progressed: 0 as const,
     run: run.id,
-    route: pinned(row.route, agent),
+    route: pinnedRoute(row.route, agent),
     started_at: row.started_at ?? work.now,
     updated_at: work.now,
     version: row.version + 1,
-  };
+  });
   // The heads were read under this transaction's lock: the row can't have moved since.
   await work.tx.run(
     `UPDATE tasks SET state = 'assigned', attempts = ?, lease_epoch = ?, lease_node = ?,
@@ -159,29 +162,10 @@ async function take(work: Work, row: FullRow, agent: string, input: Input): Prom
     run: run.id,
     data: { from: "queued", to: "assigned", ...facts },
   });
-  if (run.isNew) {
-    const data = { agent, node, attempt: after.attempts };
-    work.emit({ type: "run.started", root, task, run: run.id, data });
-  }
-  return { row: after, run: run.id, steps: run.steps, endsAt };
+  return { row: after, spec, run: run.id, steps: run.steps, endsAt };
 }
 
-// The line of a task whose run is open: only the agent that began the run goes on with it.
-const pins = new Map<string, string>();
-const PINS_MAX = 1_000;
-
-function pinned(route: string, agent: string): string {
-  const key = `${agent} ${route}`;
-  let text = pins.get(key);
-  if (text === undefined) {
-    text = pinnedRoute(route, agent);
-    if (pins.size >= PINS_MAX) pins.clear();
-    pins.set(key, text);
-  }
-  return text;
-}
-
-type OpenRun = { readonly id: RunId; readonly steps: number; readonly isNew: boolean };
+type OpenRun = { readonly id: RunId; readonly steps: number };
 
 /** Takes the open run up again, or begins one. */
 async function openRun(
@@ -197,7 +181,7 @@ async function openRun(
       node,
       row.run,
     );
-    if (known !== undefined) return { id: row.run, steps: Number(known["steps"]), isNew: false };
+    if (known !== undefined) return { id: row.run, steps: Number(known["steps"]) };
   }
   const id = work.newId("run");
   await work.tx.run(
@@ -212,7 +196,7 @@ async function openRun(
     node,
     work.now,
   );
-  return { id, steps: 0, isNew: true };
+  return { id, steps: 0 };
 }
 
 /** The common claim, a first attempt that depended on nothing, needs no further statement. */
@@ -222,7 +206,7 @@ async function claimViews(work: Work, claims: readonly Claimed[]): Promise<Outpu
     ({ row, steps }) => row.dependencies + row.children + steps === 0 && row.attempts === 1,
   );
   const views = isPlain
-    ? rows.map((row) => viewOf(row, { after: [], usage: NO_USAGE }))
+    ? claims.map(({ row, spec }) => viewOf(row, { after: [], usage: NO_USAGE }, spec))
     : await taskViews(work.tx, rows);
   return claims.flatMap((claimed, index) => {
     const task = views[index];

@@ -21,7 +21,7 @@ test("a task goes from submitted to completed, and its story is told", async (t)
   const story = await hub.call("tasks.history", { id: task.id });
   assert.deepEqual(
     story.transitions.map(({ event }) => event),
-    ["task.created", "task.queued", "task.assigned", "task.started", "task.completed"],
+    ["task.created", "task.assigned", "task.completed"],
   );
   assert.deepEqual(
     (await hub.call("runs.list", { task: task.id })).items.map((r) => r.state),
@@ -63,6 +63,24 @@ test("a late result from a lost lease is refused, and says who holds the task", 
   );
   await hub.complete(second);
   await assert.rejects(hub.complete(second), refusal("lease_lost", "is completed"));
+});
+
+test("who lost the lease adds nothing to the run of who holds it now, even at the right place", async (t) => {
+  const hub = await openTasks(t);
+  await hub.submit();
+  const first = await hub.claimOne();
+  hub.clock.now += 60_000;
+  await hub.sweep();
+  const second = await hub.claimOne();
+  await hub.call("runs.record", { ...fence(second), at: 0, steps: [told("mine")] });
+
+  await assert.rejects(
+    hub.call("runs.record", { ...fence(second), epoch: first.epoch, at: 1, steps: [told("late")] }),
+    refusal("lease_lost", "is held by node_a"),
+  );
+
+  const { items } = await hub.call("runs.steps", { id: second.run });
+  assert.equal(items.length, 1);
 });
 
 test("a lease ends at its time, not before, and costs an attempt without progress", async (t) => {

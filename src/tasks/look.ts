@@ -4,6 +4,7 @@ import type { Context } from "../operations/index.ts";
 import {
   CadreError,
   iso,
+  pageRows,
   type RunId,
   readEvents,
   type SqlValue,
@@ -106,11 +107,10 @@ async function readPart(
   }
   const order = ended ? "id DESC" : "id";
   const rows = await tx.all(
-    `SELECT * FROM tasks WHERE ${where.join(" AND ")} ORDER BY ${order} LIMIT ?`,
+    `SELECT * FROM tasks WHERE ${where.join(" AND ")} ORDER BY ${order} LIMIT ${pageRows(limit)}`,
     ...params,
-    limit,
   );
-  return rows.map(fullRow);
+  return rows.slice(0, limit).map(fullRow);
 }
 
 const cursorOf = (row: FullRow): string => `${isFinal(row.state) ? "ended" : row.state}:${row.id}`;
@@ -272,9 +272,8 @@ export async function listOfRuns(tx: Tx, input: RunsInput): Promise<z.input<type
   if (input.agent !== undefined) add("agent = ?", input.agent);
   if (input.state !== undefined) add("state = ?", input.state);
   const found = await tx.all(
-    `SELECT * FROM runs WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`,
+    `SELECT * FROM runs WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ${pageRows(input.limit + 1)}`,
     ...params,
-    input.limit + 1,
   );
   const rows = found.map(runRow);
   const shown = rows.slice(0, input.limit);

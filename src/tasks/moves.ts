@@ -20,10 +20,18 @@ export type Work = Context & { readonly turns: Map<string, number> };
 
 export const workOf = (context: Context): Work => ({ ...context, turns: new Map() });
 
+type Placed = Pick<CoreRow, "root" | "parent">;
+
 /** T4. The turn of a task that joins the queue now; counted on for tasks of the same root. */
-export async function takeTurn(work: Work, root: string, urgency: number): Promise<number> {
+export async function takeTurn(
+  work: Work,
+  { root, parent }: Placed,
+  urgency: number,
+): Promise<number> {
   const key = `${urgency} ${root}`;
-  const last = work.turns.get(key) ?? (await largestTurn(work.tx, root, urgency));
+  // A root comes before its tree: nothing of it stands in the queue that it could stand behind.
+  const queued = parent === null ? null : await largestTurn(work.tx, root, urgency);
+  const last = work.turns.get(key) ?? queued;
   const turn = nextTurn(await todaysTurn(work, urgency), last);
   work.turns.set(key, turn);
   return turn;
@@ -44,10 +52,12 @@ export type Move = {
   /** A result as JSON, for a task that completes. */
   readonly result?: string;
   readonly notices?: readonly string[];
-  /** How the open run ends, when it does. */
+  /** How the open run ends, when it does and is not closed yet. */
   readonly runEnds?: "completed" | "failed" | "lost" | "cancelled";
   /** Drop a deadline that has passed: an operator revives the task. */
   readonly dropDeadline?: true;
+  /** The run has ended with its last steps: the task lets go of it. */
+  readonly runClosed?: true;
 };
 
 const TRIES_MAX = 5;
@@ -111,18 +121,6 @@ function started(row: CoreRow, event: TaskEvent): TaskCore {
   return out.task;
 }
 
-export function tellStarted(work: Work, row: CoreRow): void {
-  const { id: task, root } = row;
-  const run = row.run === null ? {} : { run: row.run };
-  work.emit({
-    type: "task.started",
-    root,
-    task,
-    ...run,
-    data: { from: "assigned", to: "executing" },
-  });
-}
-
 const UPDATE = (result: string) => `UPDATE tasks SET state = ?, paused = ?, attempts = ?,
   lease_epoch = ?, lease_node = ?, lease_agent = ?, lease_expires_at = ?, attempt_ends_at = ?,
   available_at = ?, urgency = ?, turn = ?, lifted_at = ?, run = ?, route = ?, ended_at = ?,
@@ -171,11 +169,10 @@ async function write(
     before.lease_epoch,
   );
   if (counters === undefined) return undefined;
-  if (startsFirst(before, event)) tellStarted(work, before);
   if (how.runEnds !== undefined && before.run !== null) await closeRun(work, before, how.runEnds);
   tell(work, before, after, event, how);
   // Counters are written by others, relative to what stands there: what came back is the truth.
-  return { ...after, ...(counters as unknown as Partial<CoreRow>) };
+  return Object.assign(after, counters);
 }
 
 async function columnsOf(work: Work, before: CoreRow, task: TaskCore, how: Move): Promise<CoreRow> {
@@ -185,7 +182,7 @@ async function columnsOf(work: Work, before: CoreRow, task: TaskCore, how: Move)
   const ends = isFinal(state.kind);
   const revived = isFinal(before.state) && !ends;
   const fresh = joins && (before.turn === 0 || revived);
-  const closes = how.runEnds !== undefined;
+  const closes = how.runEnds !== undefined || how.runClosed === true;
   const notices = how.notices === undefined ? before.notices : JSON.stringify(how.notices);
   return {
     ...before,
@@ -219,7 +216,7 @@ async function turnOf(
   row: CoreRow,
   how: { readonly fresh: boolean; readonly waits: boolean },
 ): Promise<number> {
-  if (how.fresh) return await takeTurn(work, row.root, row.priority);
+  if (how.fresh) return await takeTurn(work, row, row.priority);
   return how.waits ? 0 : row.turn;
 }
 
@@ -228,18 +225,12 @@ async function closeRun(
   row: CoreRow,
   state: NonNullable<Move["runEnds"]>,
 ): Promise<void> {
-  const changed = await work.tx.run(
+  await work.tx.run(
     "UPDATE runs SET state = ?, ended_at = ? WHERE id = ? AND state = 'open'",
     state,
     work.now,
     row.run,
   );
-  if (changed > 0) tellRunEnded(work, row, state);
-}
-
-export function tellRunEnded(work: Work, row: CoreRow, state: NonNullable<Move["runEnds"]>): void {
-  const { id: task, root } = row;
-  if (row.run !== null) work.emit({ type: "run.ended", root, task, run: row.run, data: { state } });
 }
 
 const TYPES: { readonly [K in TaskEvent["kind"]]: string } = {
@@ -276,7 +267,7 @@ function tell(work: Work, before: CoreRow, after: CoreRow, event: TaskEvent, how
     task,
     ...(run === undefined ? {} : { run }),
     data: {
-      from: startsFirst(before, event) ? "executing" : before.state,
+      from: before.state,
       to: after.state,
       ...(type === "task.completed" ? { degraded: after.degraded === 1 } : {}),
       ...failure,

@@ -8,7 +8,7 @@
 // Urgency starts as the priority and is lifted by one for every AGE_STEP_MS of waiting. At the top
 // a lift gives today's turn instead. Limits: fair between roots, not between agents or nodes.
 import type { Millis } from "../platform/index.ts";
-import { canServe, type NodeOffer, type Offer, parseRoute, type Route } from "./route.ts";
+import { canServe, type NodeOffer, type Offer, parseRoute } from "./route.ts";
 
 export const URGENCY_MAX = 9;
 /** A queued task that waited this long rises by one urgency. */
@@ -43,7 +43,7 @@ export function servable(
   const open = node.offers.filter((offer) => (free[offer.agent] ?? 0) > 0);
   const lines = new Map<string, Offer[]>();
   for (const text of routes) {
-    const route = parsed(text);
+    const route = parseRoute(text);
     const able = open.filter((offer) => canServe(route, offer, node));
     if (able.length > 0) lines.set(text, able);
   }
@@ -85,18 +85,4 @@ function bestOffer(
     }
   }
   return best?.offer;
-}
-
-// Routes are few and come again with every claim.
-const PARSED_MAX = 1_000;
-const memory = new Map<string, Route>();
-
-function parsed(text: string): Route {
-  let route = memory.get(text);
-  if (route === undefined) {
-    route = parseRoute(text);
-    if (memory.size >= PARSED_MAX) memory.clear();
-    memory.set(text, route);
-  }
-  return route;
 }

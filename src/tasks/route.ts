@@ -3,6 +3,7 @@
 // DESIGN. A worker does not look at tasks to find out which it can do; it looks at routes, of
 // which there are few, and takes the head of each line it can serve. A route is the canonical JSON
 // of everything that decides it, so equal needs are equal texts.
+import { boundedCache } from "../platform/index.ts";
 import type { TaskSpec } from "./task.ts";
 
 export type Route = {
@@ -46,12 +47,22 @@ export const routeText = (needs: Needs): string => {
 };
 
 /** The same needs, but only this agent: a run goes on as the agent that began it. */
-export function pinnedRoute(route: string, agent: string): string {
-  const [, ...rest] = JSON.parse(route) as unknown[];
-  return JSON.stringify([agent, ...rest]);
-}
+export const pinnedRoute = (route: string, agent: string): string => pin(`${agent} ${route}`);
 
-export function parseRoute(text: string): Route {
+// Routes and offers are few, and come again with every claim. An offer may name 10,000 agents.
+const KEPT = 1_000;
+const OFFERS_KEPT = 100;
+
+const pin = boundedCache(KEPT, (key) => {
+  const space = key.indexOf(" ");
+  const [, ...rest] = JSON.parse(key.slice(space + 1)) as unknown[];
+  return JSON.stringify([key.slice(0, space), ...rest]);
+});
+
+/** The row of an offer, as its node wrote it. */
+export const parseOffer = boundedCache(OFFERS_KEPT, (text) => JSON.parse(text) as NodeOffer);
+
+export const parseRoute = boundedCache(KEPT, (text): Route => {
   const [agent, capabilities, labels, region] = JSON.parse(text) as [
     string | null,
     string[],
@@ -64,7 +75,7 @@ export function parseRoute(text: string): Route {
     labels,
     ...(region === null ? {} : { region }),
   };
-}
+});
 
 /** Can this agent, on this node, run what stands in that line? */
 export function canServe(route: Route, offer: Offer, node: NodeOffer): boolean {

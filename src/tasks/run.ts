@@ -69,6 +69,8 @@ export const step = z.discriminatedUnion("kind", [
     code: z.string(),
     message: z.string(),
     retry: z.enum(["never", "later"]),
+    /** The pause the provider asked for. */
+    retryAfterMs: z.int().nonnegative().optional(),
   }),
   z.object({
     kind: z.literal("tool_began"),

@@ -98,9 +98,8 @@ export async function missingBelow(work: Work, row: CoreRow): Promise<string[]> 
   if (row.children === 0) return [];
   const rows = await work.tx.all(
     `SELECT ${CORE_COLUMNS} FROM tasks WHERE parent = ? AND parent IS NOT NULL
-      AND (state IN ('failed', 'cancelled', 'skipped') OR degraded = 1) ORDER BY id LIMIT ?`,
+      AND (state IN ('failed', 'cancelled', 'skipped') OR degraded = 1) ORDER BY id LIMIT ${NOTICES_MAX}`,
     row.id,
-    NOTICES_MAX,
   );
   return rows.map(coreRow).map((child) => {
     const how = child.state === "completed" ? "is degraded" : `is ${child.state}`;

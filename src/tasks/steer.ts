@@ -1,6 +1,6 @@
 // What people do to tasks: hold, let go on, end, revive, pin, change. T13: it reaches all below.
 import type { z } from "zod";
-import { CadreError } from "../platform/index.ts";
+import { CadreError, type RunId } from "../platform/index.ts";
 import { illegal, type Move, move, moveIfStill, takeTurn, type Work } from "./moves.ts";
 import type { taskChanges } from "./operations/steer.ts";
 import { routeText } from "./route.ts";
@@ -192,7 +192,8 @@ export async function assign(work: Work, id: string, agent: string): Promise<voi
   }
   const route = routeText({ ...parsed<StoredSpec>(row.spec), agent });
   const keeps = row.run !== null && (await runAgent(work, row)) === agent;
-  if (row.run !== null && !keeps) await loseRun(work, row);
+  const lost = row.run === null || keeps ? {} : { run: row.run };
+  if (row.run !== null && !keeps) await loseRun(work, row.run);
   await work.tx.run(
     `UPDATE tasks SET agent = ?, route = ?, home_route = ?, run = ?, updated_at = ?,
       version = version + 1 WHERE id = ?`,
@@ -203,7 +204,7 @@ export async function assign(work: Work, id: string, agent: string): Promise<voi
     work.now,
     id,
   );
-  work.emit({ type: "task.updated", root: row.root, task: row.id, data: { agent } });
+  work.emit({ type: "task.updated", root: row.root, task: row.id, ...lost, data: { agent } });
 }
 
 async function runAgent(work: Work, row: FullRow): Promise<string | undefined> {
@@ -211,10 +212,8 @@ async function runAgent(work: Work, row: FullRow): Promise<string | undefined> {
   return run === undefined ? undefined : String(run["agent"]);
 }
 
-async function loseRun(work: Work, row: FullRow): Promise<void> {
-  await work.tx.run("UPDATE runs SET state = 'lost', ended_at = ? WHERE id = ?", work.now, row.run);
-  const { id: task, root, run } = row;
-  if (run !== null) work.emit({ type: "run.ended", root, task, run, data: { state: "lost" } });
+async function loseRun(work: Work, run: RunId): Promise<void> {
+  await work.tx.run("UPDATE runs SET state = 'lost', ended_at = ? WHERE id = ?", work.now, run);
 }
 
 type Changes = z.output<typeof taskChanges>;
@@ -232,7 +231,7 @@ export async function update(work: Work, changes: Changes): Promise<void> {
   const priority = changes.priority ?? row.priority;
   const moves = priority !== row.priority;
   // T4. In another line it stands at the end of its root's part of it.
-  const turn = moves && row.turn > 0 ? await takeTurn(work, row.root, priority) : row.turn;
+  const turn = moves && row.turn > 0 ? await takeTurn(work, row, priority) : row.turn;
   const changed = await work.tx.run(
     `UPDATE tasks SET title = ?, labels = ?, deadline = ?, spec = ?, priority = ?, urgency = ?, turn = ?,
       updated_at = ?, version = version + 1 WHERE id = ? AND version = ?`,

@@ -100,11 +100,11 @@ export async function smallestTurn(tx: Tx, urgency: number): Promise<number | nu
   return row === undefined ? null : Number(row["turn"]);
 }
 
-/** T4. The last turn a root has queued at an urgency; null when it has none. */
+/** T4. The last turn queued below a root at an urgency; null when there is none. */
 export async function largestTurn(tx: Tx, root: string, urgency: number): Promise<number | null> {
   const row = await tx.get(
     `SELECT turn FROM tasks WHERE root = ? AND urgency = ? AND state = 'queued' AND paused = 0
-      AND available_at = 0 ORDER BY turn DESC LIMIT 1`,
+      AND available_at = 0 AND parent IS NOT NULL ORDER BY turn DESC LIMIT 1`,
     root,
     urgency,
   );

@@ -184,7 +184,7 @@ async function giveTurns(work: Work, drafts: readonly Draft[]): Promise<void> {
     const parent = draft.parent === null ? undefined : byId.get(draft.parent);
     if (parent !== undefined) parent.children += 1;
     if (waits(draft, work.now)) continue;
-    draft.turn = await takeTurn(work, draft.root, draft.spec.priority);
+    draft.turn = await takeTurn(work, draft, draft.spec.priority);
   }
 }
 
@@ -232,9 +232,8 @@ function tellCreated(work: Work, draft: Draft): void {
     ...(spec.agent === undefined ? {} : { agent: spec.agent }),
     ...(draft.after.length === 0 ? {} : { waitsFor: draft.after.length }),
   };
-  work.emit({ type: "task.created", root, task, data: { to: "created", ...facts } });
-  if (waits(draft, work.now)) return;
-  work.emit({ type: "task.queued", root, task, data: { from: "created", to: "queued" } });
+  const to = waits(draft, work.now) ? "created" : "queued";
+  work.emit({ type: "task.created", root, task, data: { to, ...facts } });
 }
 
 /** T7. Dependencies that had ended badly before the task came. */

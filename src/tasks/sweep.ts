@@ -90,9 +90,9 @@ async function liftAged(
   for (let urgency = URGENCY_MAX; urgency >= 0; urgency--) {
     const heads = await cores(
       work,
-      `urgency = ? AND state = 'queued' AND paused = 0 AND available_at = 0 ORDER BY turn LIMIT ?`,
+      `urgency = ? AND state = 'queued' AND paused = 0 AND available_at = 0
+        ORDER BY turn LIMIT ${AGE_BATCH}`,
       urgency,
-      AGE_BATCH,
     );
     for (const row of heads) {
       const at = row.lifted_at + AGE_STEP_MS;
@@ -112,7 +112,7 @@ async function lift(work: Work, row: CoreRow): Promise<void> {
   const urgency = isTop ? row.urgency : row.urgency + 1;
   const turn = isTop
     ? ((await smallestTurn(work.tx, urgency)) ?? row.turn)
-    : await takeTurn(work, row.root, urgency);
+    : await takeTurn(work, row, urgency);
   await work.tx.run(
     "UPDATE tasks SET urgency = ?, turn = ?, lifted_at = ? WHERE id = ? AND state = 'queued'",
     urgency,

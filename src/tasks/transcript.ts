@@ -1,5 +1,5 @@
 // The transcript of a run: steps appended at their exact place, read back in order.
-import { CadreError, iso, type Json, type RunId, type Tx } from "../platform/index.ts";
+import { CadreError, iso, type Json, pageRows, type RunId, type Tx } from "../platform/index.ts";
 import type { Work } from "./moves.ts";
 import { type CoreRow, type RunRow, runRow } from "./rows.ts";
 import { type RecordedStep, STEP_BYTES_MAX, type Step } from "./run.ts";
@@ -12,6 +12,7 @@ export type Appended = {
   readonly steps: readonly Step[];
 };
 
+type Place = Pick<CoreRow, "id" | "root">;
 type Closing = "completed" | "failed";
 
 /**
@@ -20,7 +21,7 @@ type Closing = "completed" | "failed";
  */
 export async function appendSteps(
   work: Work,
-  row: CoreRow,
+  row: Place,
   { run, at, steps }: Appended,
   closing?: Closing,
 ): Promise<void> {
@@ -67,7 +68,7 @@ function bodyOf(step: Step, index: number): string {
   );
 }
 
-async function refusedSteps(tx: Tx, row: CoreRow, run: RunId, at: number): Promise<CadreError> {
+async function refusedSteps(tx: Tx, row: Place, run: RunId, at: number): Promise<CadreError> {
   const found = await tx.get("SELECT * FROM runs WHERE id = ? AND task = ?", run, row.id);
   if (found === undefined) {
     return new CadreError("not_found", `Task ${row.id} has no run ${run}.`, { details: { run } });
@@ -120,9 +121,9 @@ const HEAD_LENGTH_MAX = 200;
 const head = (text: string): string =>
   text.length <= HEAD_LENGTH_MAX ? text : `${text.slice(0, HEAD_LENGTH_MAX - 1)}…`;
 
-type Place = { readonly run: RunId; readonly index: number; readonly step: Step };
+type Recorded = { readonly run: RunId; readonly index: number; readonly step: Step };
 
-function tellStep(work: Work, row: CoreRow, { run, index, step }: Place): void {
+function tellStep(work: Work, row: Place, { run, index, step }: Recorded): void {
   work.emit({
     type: "run.step",
     root: row.root,
@@ -180,12 +181,12 @@ export async function readSteps(
   limit: number,
 ): Promise<RecordedStep[]> {
   const rows = await tx.all(
-    "SELECT position, at, body FROM run_steps WHERE run = ? AND position > ? ORDER BY position LIMIT ?",
+    `SELECT position, at, body FROM run_steps WHERE run = ? AND position > ?
+      ORDER BY position LIMIT ${pageRows(limit)}`,
     run,
     after,
-    limit,
   );
-  return rows.map((row) => ({
+  return rows.slice(0, limit).map((row) => ({
     index: Number(row["position"]),
     at: iso(Number(row["at"])),
     step: JSON.parse(String(row["body"])) as Step,

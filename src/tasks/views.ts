@@ -1,7 +1,7 @@
 // Rows as outsiders see them. What a view needs from other tables is read for a whole page at once.
 import type { z } from "zod";
 import { iso, type TaskId, type Tx } from "../platform/index.ts";
-import { missingCapabilities, type NodeOffer, parseRoute } from "./route.ts";
+import { missingCapabilities, type NodeOffer, parseOffer, parseRoute } from "./route.ts";
 import {
   type FullRow,
   failureOf,
@@ -50,8 +50,11 @@ type Facts = {
   readonly unroutable?: string[];
 };
 
-export function viewOf(row: FullRow, facts: Facts): View {
-  const spec = parsed<StoredSpec>(row.spec);
+export function viewOf(
+  row: FullRow,
+  facts: Facts,
+  spec: StoredSpec = parsed<StoredSpec>(row.spec),
+): View {
   const leased = row.lease_expires_at !== null && row.lease_node !== null;
   const view: View = {
     id: row.id,
@@ -206,5 +209,5 @@ export const runViewOf = (row: RunRow): z.input<typeof runView> => ({
 
 export async function allOffers(tx: Tx): Promise<NodeOffer[]> {
   const rows = await tx.all("SELECT body FROM offers ORDER BY node");
-  return rows.map((row) => JSON.parse(String(row["body"])) as NodeOffer);
+  return rows.map((row) => parseOffer(String(row["body"])));
 }

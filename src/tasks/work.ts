@@ -2,16 +2,7 @@
 import type { z } from "zod";
 import type { TaskId } from "../platform/index.ts";
 import type { NewTask } from "./draft.ts";
-import {
-  leaseLost,
-  type Move,
-  move,
-  moveIfStill,
-  tellRunEnded,
-  tellStarted,
-  type Work,
-  whyLost,
-} from "./moves.ts";
+import { leaseLost, type Move, move, moveIfStill, type Work, whyLost } from "./moves.ts";
 import { backoffMs } from "./retry.ts";
 import { CORE_COLUMNS, type CoreRow, coreOf, coreRow } from "./rows.ts";
 import { missingBelow, passGate, settle } from "./settle.ts";
@@ -22,6 +13,7 @@ import { type Appended, appendSteps, isProgress } from "./transcript.ts";
 import { leaseLoss, type TaskEvent } from "./transition.ts";
 
 type Fence = { readonly id: TaskId; readonly epoch: number };
+type Place = Pick<CoreRow, "id" | "root">;
 
 /** The held task, or why it is held no more. */
 async function held(work: Work, { id, epoch }: Fence): Promise<CoreRow> {
@@ -37,24 +29,51 @@ export type Progress = {
 };
 
 export async function record(work: Work, fence: Fence & Appended & Progress): Promise<number> {
+  const task = (await goOn(work, fence)) ?? (await start(work, fence));
+  await appendSteps(work, task, fence);
+  await saveProgress(work, task, fence);
+  return fence.at + fence.steps.length;
+}
+
+// Keeps T3 where transactions overlap: the row is locked, and still ours, when steps are added.
+const HELD = "id = ? AND lease_epoch = ? AND paused = 0";
+
+/**
+ * All but the first records of a claim: the task is executing and marked, so its wide row is only
+ * looked at. Undefined: there is something to write, or the lease is lost.
+ */
+async function goOn(work: Work, fence: Fence & Appended): Promise<Place | undefined> {
+  const { tx } = work;
+  const row = await tx.get(
+    `SELECT id, root FROM tasks WHERE ${HELD} AND state = 'executing' AND progressed >= ? ${tx.sql.forUpdate}`,
+    fence.id,
+    fence.epoch,
+    progressOf(fence),
+  );
+  return row as Place | undefined;
+}
+
+async function start(work: Work, fence: Fence & Appended): Promise<Place> {
   const row = await held(work, fence);
-  const starts = row.state === "assigned" ? 1 : 0;
-  // Keeps T3 where transactions overlap: the row is locked, and still ours, when steps are added.
+  const isFirst = row.state === "assigned";
   const mine = await work.tx.run(
     `UPDATE tasks SET state = 'executing', progressed = ?, version = version + ?, updated_at = ?
-      WHERE id = ? AND lease_epoch = ? AND paused = 0 AND state IN ('assigned', 'executing')`,
-    fence.steps.some(isProgress) ? 1 : row.progressed,
-    starts,
+      WHERE ${HELD} AND state IN ('assigned', 'executing')`,
+    Math.max(row.progressed, progressOf(fence)),
+    isFirst ? 1 : 0,
     work.now,
-    row.id,
+    fence.id,
     fence.epoch,
   );
   if (mine === 0) throw await lostNow(work, fence);
-  if (starts === 1) tellStarted(work, row);
-  await appendSteps(work, row, fence);
-  await saveProgress(work, row, fence);
-  return fence.at + fence.steps.length;
+  if (isFirst) {
+    const data = { from: "assigned", to: "executing" };
+    work.emit({ type: "task.started", root: row.root, task: row.id, run: fence.run, data });
+  }
+  return row;
 }
+
+const progressOf = ({ steps }: Appended): 0 | 1 => (steps.some(isProgress) ? 1 : 0);
 
 async function lostNow(work: Work, { id, epoch }: Fence) {
   const row = await loadCore(work.tx, id);
@@ -62,7 +81,7 @@ async function lostNow(work: Work, { id, epoch }: Fence) {
 }
 
 /** T8. */
-async function saveProgress(work: Work, row: CoreRow, { progress, note }: Progress): Promise<void> {
+async function saveProgress(work: Work, row: Place, { progress, note }: Progress): Promise<void> {
   if (progress === undefined && note === undefined) return;
   await work.tx.run(
     `UPDATE tasks SET progress = COALESCE(?, progress), note = COALESCE(?, note), updated_at = ?,
@@ -87,7 +106,6 @@ export async function complete(
 ): Promise<void> {
   const row = await held(work, fence);
   await appendSteps(work, row, fence, "completed");
-  tellRunEnded(work, row, "completed");
   const missing = await missingBelow(work, row);
   const notices =
     missing.length === 0 ? {} : { notices: [...(JSON.parse(row.notices) as string[]), ...missing] };
@@ -95,9 +113,9 @@ export async function complete(
   const result = fence.result as TaskResult;
   const ended = await move(
     work,
-    { ...row, run: null, route: row.home_route },
+    row,
     { kind: "complete", epoch, result },
-    { result: JSON.stringify(result), ...notices },
+    { facts: workerOf(row), runClosed: true, result: JSON.stringify(result), ...notices },
   );
   await settle(work, [ended]);
 }
@@ -108,15 +126,18 @@ export async function fail(
 ): Promise<CoreRow> {
   const row = await held(work, fence);
   await appendSteps(work, row, fence, "failed");
-  tellRunEnded(work, row, "failed");
-  return await failAttempt(work, { ...row, run: null, route: row.home_route }, fence.failure);
-}
-
-async function failAttempt(work: Work, row: CoreRow, failure: Failure): Promise<CoreRow> {
-  const after = await move(work, row, failEvent(work, row, failure), failFacts(row, failure));
+  const how: Move = { ...failFacts(row, fence.failure), runClosed: true };
+  const after = await move(work, row, failEvent(work, row, fence.failure), how);
   if (after.state === "failed") await settle(work, [after]);
   return after;
 }
+
+/** Whose attempt it was, for the journal. */
+const workerOf = (row: CoreRow) => ({
+  agent: row.lease_agent,
+  node: row.lease_node,
+  attempt: row.attempts,
+});
 
 const failEvent = (work: Work, row: CoreRow, failure: Failure): TaskEvent => ({
   kind: "fail",
@@ -126,7 +147,7 @@ const failEvent = (work: Work, row: CoreRow, failure: Failure): TaskEvent => ({
 });
 
 const failFacts = (row: CoreRow, failure: Failure): Move => ({
-  facts: { attempt: row.attempts, why: failure.code, message: failure.message },
+  facts: { ...workerOf(row), why: failure.code, message: failure.message },
 });
 
 export async function delegate(
@@ -200,7 +221,7 @@ function lossOf(row: CoreRow | undefined, { task, epoch }: Held): string {
 export async function loseLease(work: Work, row: CoreRow, why: string): Promise<boolean> {
   const progressed = row.progressed === 1;
   const spent = !progressed && row.attempts >= row.attempts_max;
-  const facts = { why, node: row.lease_node, attempt: row.attempts };
+  const facts = { ...workerOf(row), why };
   const after = await moveIfStill(
     work,
     row,

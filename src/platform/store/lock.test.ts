@@ -117,3 +117,15 @@ test("facts that are torn or foreign are as good as none; they are the owner's a
   assert.equal(readHub(folder), undefined);
   lock.release();
 });
+
+test("a process that asks about the folder it holds, or takes it again, does not lose it", async (t) => {
+  const folder = freshFolder(t);
+  const lock = lockFolder(folder, { pid: process.pid, startedAt: NINE });
+  t.after(() => lock.release());
+
+  assert.equal(readHub(folder)?.pid, process.pid);
+  assert.throws(() => lockFolder(folder, { pid: 1, startedAt: NINE }), { code: "already_running" });
+
+  assert.equal((await hold(t, folder)).said, "already_running");
+  assert.equal(readHub(folder)?.pid, process.pid);
+});

@@ -3,29 +3,23 @@
 // DESIGN. The lock is the kernel's: a SQLite file held in an exclusive transaction for the life of
 // the process, free again the moment the process is gone, however it went. The facts beside it are
 // for people and clients, and believed only while the lock is held. Whoever asks takes a shared
-// lock for an instant; whoever takes the folder waits that long.
+// lock for an instant; whoever takes the folder waits that long. A process must not open and close
+// the file it holds: POSIX would drop its lock with any handle. So it knows by itself what it holds.
 import {
   closeSync,
   mkdirSync,
   openSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
 import { CadreError } from "../errors.ts";
 import { iso, type Millis } from "../words.ts";
 import { classify, isBusy } from "./sqlite/classify.ts";
-
-const hubFacts = z.object({
-  pid: z.int(),
-  startedAt: z.number(),
-  /** Where it listens; absent until it does. */
-  url: z.string().optional(),
-});
 
 export type HubFacts = {
   readonly pid: number;
@@ -47,6 +41,9 @@ const ASKING_MS_MAX: Millis = 500;
 const LOCK = "hub.lock";
 const FACTS = "hub.json";
 
+/** What this process holds, by real path. Kept here, a lock also outlives a caller that forgets it. */
+const heldHere = new Map<string, DatabaseSync>();
+
 /**
  * Takes the folder for this process; the folder is made when it is not there.
  * Errors: `already_running`, `store_read_only`, `store_full`.
@@ -56,19 +53,24 @@ export function lockFolder(folder: string, facts: HubFacts): FolderLock {
   let db: DatabaseSync | undefined;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (heldHere.has(realpathSync(folder))) throw alreadyRunning(folder, undefined);
     closeSync(openSync(file, "a", 0o600));
     db = new DatabaseSync(file, { timeout: ASKING_MS_MAX });
     db.exec("BEGIN EXCLUSIVE");
     writeFacts(folder, facts);
   } catch (error) {
     db?.close();
+    if (error instanceof CadreError) throw error;
     throw isBusy(error) ? alreadyRunning(folder, error) : classify(error, file);
   }
   const held = db;
+  const path = realpathSync(folder);
+  heldHere.set(path, held);
   return {
     update: (next) => writeFacts(folder, next),
     release() {
       if (!held.isOpen) return;
+      heldHere.delete(path);
       rmSync(join(folder, FACTS), { force: true });
       held.close();
     },
@@ -83,6 +85,7 @@ export function readHub(folder: string): HubFacts | undefined {
 function isHeld(file: string): boolean {
   let db: DatabaseSync | undefined;
   try {
+    if (heldHere.has(realpathSync(dirname(file)))) return true;
     // Opened first by its name: SQLite can't tell a missing file from one that is closed to us.
     closeSync(openSync(file, "r"));
     db = new DatabaseSync(file, { readOnly: true, timeout: 0 });
@@ -113,7 +116,15 @@ function readFacts(folder: string): HubFacts | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw classify(error, join(folder, FACTS));
   }
-  return hubFacts.safeParse(jsonOf(text)).data;
+  return factsFrom(jsonOf(text));
+}
+
+/** Read by hand: every command asks this first, and none should wait for a schema library. */
+function factsFrom(value: unknown): HubFacts | undefined {
+  const { pid, startedAt, url } = (value ?? {}) as { readonly [name: string]: unknown };
+  if (!Number.isSafeInteger(pid) || typeof startedAt !== "number") return undefined;
+  if (url !== undefined && typeof url !== "string") return undefined;
+  return { pid: pid as number, startedAt, ...(url === undefined ? {} : { url }) };
 }
 
 function jsonOf(text: string): unknown {
@@ -138,7 +149,7 @@ function alreadyRunning(folder: string, cause: unknown): CadreError {
       details: { folder, ...(facts === undefined ? {} : { pid: facts.pid }) },
       next: [
         "cadre status                          talk to the one that runs",
-        "cadre up --store postgres://…         run several hubs",
+        "cadre up --home PATH                  another hub, with a state of its own",
       ],
     },
   );

@@ -12,6 +12,8 @@ export type Engine = "sqlite" | "postgres";
 export interface Sql {
   /** Ends a SELECT of rows to be claimed, so that two claimers never wait for each other. */
   readonly skipLocked: string;
+  /** Ends a SELECT of rows that must not change until the transaction is over. */
+  readonly forUpdate: string;
   /** The position of a journal row; takes one parameter, the row's number in its transaction. */
   readonly journalPosition: string;
   /** A condition that holds for journal rows no running transaction can still slip in before. */
@@ -36,7 +38,8 @@ export interface Store {
   readonly engine: Engine;
   /**
    * Runs `body` in one transaction: all of it or nothing. Durable when it resolves. Bodies that
-   * wait at the same time may share one commit. A body awaits nothing but its `tx`.
+   * wait at the same time may share one commit. A body awaits nothing but its `tx`, and may be
+   * run again from its start when what it had done was undone.
    */
   write<T>(body: (tx: Tx) => Promise<T>): Promise<T>;
   /** Runs `body` over one consistent snapshot; `run` is refused. */

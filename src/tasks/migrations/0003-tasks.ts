@@ -2,14 +2,15 @@
 //
 // The indexes on tasks are partial over what is open, so that a million finished rows cost nothing.
 // `urgency`, `turn`: T4. A backoff is the only thing that sets `available_at` above 0: what stands
-// in the queue's index can be claimed at once. Wide columns come last: SQLite reads a row in order.
+// in the queue's index can be claimed at once. Narrow rows lie in their key's own tree (`byKey`):
+// one page less to write for each. Wide columns come last: SQLite reads a row in order.
 import type { Migration } from "../../platform/index.ts";
 
-type Types = { readonly time: string; readonly real: string };
+type Types = { readonly time: string; readonly real: string; readonly byKey: string };
 
 const QUEUED = "state = 'queued' AND paused = 0 AND available_at = 0";
 
-const statements = ({ time, real }: Types): readonly string[] => [
+const statements = ({ time, real, byKey }: Types): readonly string[] => [
   `CREATE TABLE tasks (
     id TEXT PRIMARY KEY, root TEXT NOT NULL, parent TEXT,
     state TEXT NOT NULL, paused INTEGER NOT NULL, version INTEGER NOT NULL,
@@ -29,7 +30,7 @@ const statements = ({ time, real }: Types): readonly string[] => [
   )`,
   `CREATE INDEX tasks_queue ON tasks (route, urgency DESC, turn, id) WHERE ${QUEUED}`,
   `CREATE INDEX tasks_now ON tasks (urgency, turn) WHERE ${QUEUED}`,
-  `CREATE INDEX tasks_turn ON tasks (root, urgency, turn) WHERE ${QUEUED}`,
+  `CREATE INDEX tasks_turn ON tasks (root, urgency, turn) WHERE ${QUEUED} AND parent IS NOT NULL`,
   "CREATE INDEX tasks_backoff ON tasks (available_at) WHERE state = 'queued' AND available_at > 0",
   "CREATE INDEX tasks_lease ON tasks (lease_expires_at) WHERE lease_expires_at IS NOT NULL",
   `CREATE INDEX tasks_start ON tasks (run_at)
@@ -50,7 +51,7 @@ const statements = ({ time, real }: Types): readonly string[] => [
     cost_usd ${real} NOT NULL, unpriced INTEGER NOT NULL, model_calls INTEGER NOT NULL,
     tool_calls INTEGER NOT NULL, rehearsed INTEGER NOT NULL,
     started_at ${time} NOT NULL, ended_at ${time}
-  )`,
+  )${byKey}`,
   "CREATE INDEX runs_task ON runs (task, id)",
   "CREATE INDEX runs_root ON runs (root, id) WHERE root <> task",
   `CREATE TABLE run_steps (
@@ -66,8 +67,8 @@ export const taskMigrations: readonly Migration[] = [
   {
     id: "0003-tasks",
     up: {
-      sqlite: statements({ time: "INTEGER", real: "REAL" }),
-      postgres: statements({ time: "BIGINT", real: "DOUBLE PRECISION" }),
+      sqlite: statements({ time: "INTEGER", real: "REAL", byKey: " WITHOUT ROWID" }),
+      postgres: statements({ time: "BIGINT", real: "DOUBLE PRECISION", byKey: "" }),
     },
   },
 ];

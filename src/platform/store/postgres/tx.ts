@@ -8,6 +8,7 @@ import { numbered } from "./numbered.ts";
 
 const SQL: Sql = {
   skipLocked: "FOR UPDATE SKIP LOCKED",
+  forUpdate: "FOR UPDATE",
   journalPosition: "pg_current_xact_id()::text::bigint * 65536 + ?",
   journalSettled: "position < pg_snapshot_xmin(pg_current_snapshot())::text::bigint * 65536",
 };

@@ -4,15 +4,17 @@ import { join } from "node:path";
 import { type Agent, agentMigrations, agentOperations } from "./agents/index.ts";
 import type { Config } from "./config/index.ts";
 import type { CadreContract } from "./faces/contract.ts";
-import { Sweeper, type SystemFacts, systemOperations } from "./hub/index.ts";
+import { Housekeeper, Sweeper, type SystemFacts, systemOperations } from "./hub/index.ts";
 import { localIdentity } from "./identity/index.ts";
 import { createModels, defaultModel, type Model, type ModelName } from "./models/index.ts";
-import { Worker } from "./node/index.ts";
+import { Collector, Worker } from "./node/index.ts";
 import {
   type Client,
   createInvoker,
   eventOperations,
   eventStream,
+  housekeepingOperations,
+  idempotencyAgeMigration,
   idempotencyMigration,
   localClient,
   type Operation,
@@ -97,6 +99,7 @@ export const MIGRATIONS: readonly Migration[] = [
   idempotencyMigration,
   ...taskMigrations,
   ...agentMigrations,
+  idempotencyAgeMigration,
 ];
 
 /** Everything a caller can ask for: what the faces project. */
@@ -105,6 +108,7 @@ export const allOperations = (facts: SystemFacts): readonly Operation[] => [
   ...agentOperations,
   ...systemOperations(facts),
   ...eventOperations,
+  ...housekeepingOperations,
 ];
 
 const LOCAL_USER: Principal = { id: "user:local", kind: "user", roles: ["admin", "operator"] };
@@ -156,6 +160,7 @@ async function start(options: AppOptions, undo: Undoing): Promise<App> {
       newId,
       authenticator: identity.authenticator,
       authorizer: identity.authorizer,
+      outputs: "checked outside",
     },
     allOperations(facts),
   );
@@ -219,11 +224,13 @@ async function work(parts: Working, undo: Undoing): Promise<number> {
   const node = await nodeIdOf(parts);
   const { requeued } = await hub.call("tasks.abandon", { node });
   const agents = await team(options, hub);
+  const workspaces = options.parts?.workspaces ?? gitWorkspaces({ world, home, log });
   const sweeper = new Sweeper({ client: hub, world, log, wakes: (hear) => bus.subscribe(hear) });
+  const client = parts.clientOf({ id: node, kind: "node", roles: ["node"] });
   const worker = new Worker(
     {
       node,
-      client: parts.clientOf({ id: node, kind: "node", roles: ["node"] }),
+      client,
       model:
         options.parts?.model ??
         createModels({
@@ -243,7 +250,7 @@ async function work(parts: Working, undo: Undoing): Promise<number> {
           hidden: [home],
           shellTimeoutMs: config.tools.shellTimeoutMs,
         }),
-      workspaces: options.parts?.workspaces ?? gitWorkspaces({ world, home, log }),
+      workspaces,
       sandbox,
       artifacts: fileArtifacts(join(home, "artifacts")),
       world,
@@ -254,10 +261,23 @@ async function work(parts: Working, undo: Undoing): Promise<number> {
     },
     { slots: config.node.slots, leaseMs: config.node.leaseMs },
   );
+  const collector = new Collector({
+    client,
+    workspaces,
+    world,
+    log,
+    isInUse: (task) => worker.worksIn(task),
+    wakes: (hear) => bus.subscribe(hear),
+  });
   sweeper.start();
+  const housekeeper = new Housekeeper({ client: hub, world, log });
+  housekeeper.start();
+  undo.add(() => housekeeper.stop());
   undo.add(() => sweeper.stop());
   undo.add((how) => worker.stop(how));
+  undo.add(() => collector.stop());
   await worker.start();
+  collector.start();
   log.info({ node, engine: store.engine, sandbox: sandbox.name, requeued }, "Cadre works.");
   return requeued;
 }
@@ -269,9 +289,10 @@ async function team(options: AppOptions, hub: Client<CadreContract>): Promise<re
 }
 
 /**
- * Stable for a home, so that what a dead process held is known as one's own. Several hubs may
- * share a Postgres, and a home is then no proof: each process is a node of its own, and the leases
- * of a dead one run out.
+ * Stable for a home, so that what a dead process held is known as one's own. Not on Postgres: there
+ * a copied home (a restored backup, an image with a home in it) would have the id of a hub that is
+ * alive, and each start of one would take back what the other has in hand. So each process is a node
+ * of its own, and the leases of a dead one run out.
  */
 async function nodeIdOf({ options, store, newId }: Working): Promise<NodeId> {
   if (store.engine === "postgres") return newId("node");

@@ -6,7 +6,8 @@
 // recorded answer is never repeated.
 // A12. What a task leaves is committed and merged when it ends; a conflict becomes a task.
 // T3. A lost lease ends a run at once: no more effects, no more records.
-// Read in order: run/transcript.ts, run/next-step.ts, run/prompt.ts, run/record.ts, run/run.ts,
-// run/finish.ts, worker.ts.
+// Read in order: run/transcript.ts, run/facts.ts, run/next-step.ts, run/prompt.ts, run/record.ts, run/run.ts,
+// run/finish.ts, worker.ts, collector.ts.
+export { Collector, type CollectorParts } from "./collector.ts";
 export type { RunPorts } from "./run/ports.ts";
 export { Worker, type WorkerOptions, type WorkerPorts } from "./worker.ts";

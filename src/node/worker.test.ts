@@ -70,6 +70,17 @@ test("a task is claimed, worked on and completed with the model's last words", a
   );
 });
 
+test("a task that is ready when it is submitted is claimed at once, not at the next look", async (t) => {
+  const bench = await workerBench(t, { answer: () => ({ text: "Done." }) });
+  await bench.start();
+  await bench.time.settle();
+
+  const { id } = await bench.client.call("tasks.submit", { title: "Do it" });
+
+  const task = await bench.ended(id);
+  assert.equal(task.startedAt, task.createdAt);
+});
+
 test("outcomes travel with the next intent: one durable write before each effect", async (t) => {
   const { tool } = counting({ effect: "queryable" });
   const bench = await workerBench(t, {
@@ -123,7 +134,7 @@ test("a cancelled task's effect is stopped, and nothing is recorded after it", a
   await bench.until(() => worker.held === 0);
 
   assert.equal((await bench.steps(id)).at(-1)?.kind, "tool_began");
-  assert.ok(bench.time.elapsed - before < 10_000, "the bus wakes it before its next beat");
+  assert.equal(bench.time.elapsed, before, "the bus wakes it, not its next beat");
 });
 
 test("a graceful stop gives the task back at the next boundary; another goes on from there", async (t) => {
@@ -174,6 +185,81 @@ test("a worker stopped at once leaves; the call in flight is repeated as a repet
   assert.equal(task.state, "completed");
   assert.deepEqual(did, ["it", "it again"]);
   assert.equal((await bench.steps(id)).filter(({ kind }) => kind === "tool_began").length, 1);
+});
+
+test("a model that does not hear the stop is left behind, and has no effect when it answers", async (t) => {
+  const { tool, did } = counting({ effect: "queryable" });
+  let answer = () => {};
+  const bench = await workerBench(t, {
+    tools: [tool],
+    answer: () =>
+      new Promise((resolve) => {
+        answer = () => resolve(act("late"));
+      }),
+  });
+  const worker = await bench.start();
+  const { id } = await bench.client.call("tasks.submit", { title: "Do it" });
+  await bench.until(async () => (await bench.steps(id)).at(-1)?.kind === "model_asked");
+
+  let stops = 0;
+  const stopping = Promise.all([
+    worker.stop("graceful").then(() => stops++),
+    worker.stop("now").then(() => stops++),
+  ]);
+  await bench.until(() => stops === 2);
+  await stopping;
+  answer();
+  await bench.until(() => worker.held === 0);
+
+  assert.deepEqual(did, []);
+  assert.equal((await bench.steps(id)).at(-1)?.kind, "model_asked");
+});
+
+test("a provider that names a pause is given it, up to a minute", async (t) => {
+  const askedAt: number[] = [];
+  const pauses = [20_000, 3_600_000];
+  const bench = await workerBench(t, {
+    answer: () => {
+      askedAt.push(bench.time.elapsed);
+      const retryAfterMs = pauses[askedAt.length - 1];
+      if (retryAfterMs === undefined) return { text: "Done." };
+      throw new CadreError("model_failed", "Too much.", { details: { retryAfterMs } });
+    },
+  });
+  await bench.start();
+  const { id } = await bench.client.call("tasks.submit", { title: "Do it" });
+
+  const task = await bench.ended(id);
+
+  assert.equal(task.state, "completed");
+  assert.deepEqual(
+    askedAt.map((at, index) => at - (askedAt[index - 1] ?? at)),
+    [0, 20_000, 60_000],
+  );
+});
+
+test("what a workspace has to say is told to the model, and people see it on the task", async (t) => {
+  const notes = ["You have uncommitted changes.", "There are submodules."];
+  const heard: string[] = [];
+  const bench = await workerBench(t, {
+    workspaces: notedWorkspaces(() => workspace({ path: "/nowhere", notes })),
+    answer: ({ messages }) => {
+      heard.push(...messages.flatMap((it) => (it.role === "user" ? [it.text] : [])));
+      return { text: "Done." };
+    },
+  });
+  await bench.start();
+  const { id } = await bench.client.call("tasks.submit", { title: "Do it" });
+
+  const task = await bench.ended(id);
+
+  assert.equal(task.note, notes[0]);
+  assert.deepEqual(heard, ["# Do it", notes.join("\n")]);
+  assert.deepEqual((await bench.steps(id))[1], {
+    kind: "told",
+    from: "workspace",
+    text: notes.join("\n"),
+  });
 });
 
 test("a worker that slept through its lease starts no effect on waking", async (t) => {

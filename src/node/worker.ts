@@ -6,6 +6,7 @@ import type { Agent } from "../agents/index.ts";
 import { CadreError, Doorbell, type Millis, messageOf, ringsFor } from "../platform/index.ts";
 import type { Failure } from "../tasks/index.ts";
 import { isForLater, patiently } from "./run/patience.ts";
+import { treeOf } from "./run/place.ts";
 import type { RunControl, RunEnd, RunPorts } from "./run/ports.ts";
 import type { Claim, RunRecord } from "./run/record.ts";
 import { openRun, performRun } from "./run/run.ts";
@@ -34,12 +35,20 @@ type Held = {
   done: Promise<void>;
 };
 
+/** What was told to stop at once is waited for so long. */
+const LEAVE_MS_MAX: Millis = 5_000;
 /** Even with every wake lost, ready work is found this soon. */
 const LOOK_AGAIN_MS: Millis = 1_000;
 const CLAIMS_PER_CALL_MAX = 256;
 const BEATS_PER_LEASE = 3;
 
-const WORK_TOPICS = ["task.queued", "task.requeued", "task.retried", "task.resumed"];
+const WORK_TOPICS = [
+  "task.created",
+  "task.queued",
+  "task.requeued",
+  "task.retried",
+  "task.resumed",
+];
 const STOP_TOPICS = ["task.cancelled", "task.paused"];
 
 export class Worker {
@@ -52,6 +61,11 @@ export class Worker {
   readonly #ending = new AbortController();
   /** Aborted when there is no time for good manners. */
   readonly #leaving = new AbortController();
+  /** Aborted when what does not stop is waited for no more. */
+  readonly #tired = new AbortController();
+  /** Aborted when this worker has stopped. */
+  readonly #gone = new AbortController();
+  #patience: Promise<void> = Promise.resolve();
   #isStarted = false;
   #isDraining = false;
   #claiming: Promise<void> = Promise.resolve();
@@ -66,6 +80,11 @@ export class Worker {
   /** Claims held right now. */
   get held(): number {
     return this.#held.size;
+  }
+
+  /** True while a run works in the work tree of this task, or may still do so. */
+  worksIn(task: string): boolean {
+    return [...this.#held.values()].some(({ claim }) => treeOf(claim.task) === task);
   }
 
   /** Returns once the node's agents are offered; work is claimed from then on. */
@@ -84,19 +103,42 @@ export class Worker {
   /**
    * graceful: claims nothing more, lets each run come to its next boundary and gives its task
    * back. now: aborts what runs and leaves; the leases are taken back by whoever abandons the
-   * node. May be called twice; the second call may be the harder one.
+   * node. A run that does not hear it is left after `LEAVE_MS_MAX`: it has no more effects and
+   * records nothing more. May be called twice; the second call may be the harder one.
    */
   async stop(how: "graceful" | "now"): Promise<void> {
     this.#isDraining = true;
     this.#mayWork.ring();
-    if (how === "now") {
+    if (how === "now" && !this.#leaving.signal.aborted) {
       this.#leaving.abort(new CadreError("stopped", "The worker was stopped at once."));
+      this.#patience = this.#losePatience();
     }
-    await this.#claiming;
-    await Promise.all([...this.#held.values()].map(({ done }) => done));
+    await Promise.race([this.#allEnded(), aborted(this.#tired.signal)]);
     this.#unsubscribe();
     this.#ending.abort();
+    this.#gone.abort();
+    await this.#patience;
+  }
+
+  async #allEnded(): Promise<void> {
+    await this.#claiming;
+    await Promise.all([...this.#held.values()].map(({ done }) => done));
+    this.#ending.abort();
     await this.#beating;
+  }
+
+  /** A model, a tool or a hub that does not hear that it shall stop must not hold it up for ever. */
+  async #losePatience(): Promise<void> {
+    const { world, log, node } = this.#ports;
+    try {
+      await world.clock.sleep(LEAVE_MS_MAX, this.#gone.signal);
+    } catch (error) {
+      if (this.#gone.signal.aborted) return;
+      throw error;
+    }
+    const tasks = [...this.#held.values()].map(({ claim }) => claim.task.id);
+    log.warn({ node, tasks, afterMs: LEAVE_MS_MAX }, "What did not stop was left behind.");
+    this.#tired.abort();
   }
 
   async #offer(): Promise<void> {
@@ -325,6 +367,12 @@ export class Worker {
     );
   }
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 
 const keyOf = (task: string, epoch: number): string => `${task} ${epoch}`;
 

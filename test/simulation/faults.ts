@@ -11,7 +11,7 @@ export function worldOf(life: Life, time: SimTime, random: () => number): World 
   const closed = () => Promise.reject(new Error("The simulated world has nothing outside."));
   return {
     clock: {
-      now: () => time.now(),
+      now: () => life.now(),
       monotonic: () => time.elapsed,
       sleep: (ms, signal) => life.sleep(ms, signal),
     },

@@ -6,6 +6,9 @@ import type { Ledger } from "./ledger.ts";
 export class Broken extends Error {
   readonly promise: string;
 
+  /** The last things that happened before it was seen. */
+  history: readonly string[] = [];
+
   constructor(promise: string, what: string) {
     super(`${promise}: ${what}`);
     this.name = "Broken";
@@ -36,20 +39,45 @@ export class Invariants {
   readonly #holders = new Map<string, string>();
   #heard = 0;
 
-  /** After every step: T2, T3, T14, and that nothing acknowledged is missing. */
-  async check(store: Store, acknowledged: ReadonlySet<string>): Promise<void> {
-    const { tasks, runs, news } = await store.read(async (tx) => ({
-      tasks: await tx.all(TASKS),
-      runs: await tx.all(RUNS),
-      news: await readEvents(tx, {}, this.#heard, NEWS_MAX),
-    }));
+  /** Tasks that have not ended. */
+  #open = 0;
+
+  /**
+   * After every step: T2, T3, T14, and that nothing acknowledged is missing. What no event speaks
+   * of is not looked at again before the next event does, or `everything` is asked for. Answers how
+   * many tasks are open.
+   */
+  async check(
+    store: Store,
+    acknowledged: ReadonlySet<string>,
+    look: "news" | "everything" = "news",
+  ): Promise<{ readonly open: number; readonly news: readonly JournalEvent[] }> {
+    const { tasks, runs, news } = await store.read(async (tx) => {
+      const events = await readEvents(tx, {}, this.#heard, NEWS_MAX);
+      if (look === "everything") {
+        return { news: events, tasks: await tx.all(TASKS), runs: await tx.all(runsIn(undefined)) };
+      }
+      const spoken = [...new Set(events.flatMap(({ run }) => run ?? []))];
+      return {
+        news: events,
+        // A step is no change of any task.
+        tasks: events.some(({ type }) => type !== "run.step") ? await tx.all(TASKS) : undefined,
+        runs: spoken.length === 0 ? [] : await tx.all(runsIn(spoken.length), ...spoken),
+      };
+    });
     for (const event of news) this.#hear(event);
+    for (const row of runs) this.#checkRun(row);
+    if (tasks !== undefined) this.#checkTasks(tasks, acknowledged);
+    return { open: this.#open, news };
+  }
+
+  #checkTasks(tasks: readonly Row[], acknowledged: ReadonlySet<string>): void {
     const ids = new Set(tasks.map((row) => String(row["id"])));
     for (const id of acknowledged) {
       if (!ids.has(id)) throw new Broken("P1", `${id} was acknowledged and is missing`);
     }
     for (const row of tasks) this.#checkTask(row);
-    for (const row of runs) this.#checkRun(row);
+    this.#open = tasks.filter((row) => row["ended_at"] === null).length;
   }
 
   /** T3. Whoever writes a step is the one who was given the task last, and still has it. */
@@ -136,10 +164,11 @@ const TASKS = `SELECT t.id, t.state, t.paused, t.lease_epoch, t.lease_node, t.le
   (SELECT count(*) FROM tasks c WHERE c.parent = t.id AND c.${OPEN}) AS actual_children
   FROM tasks t ORDER BY t.id`;
 
-const RUNS = `SELECT r.id, r.steps,
+const runsIn = (count: number | undefined): string => `SELECT r.id, r.steps,
   (SELECT count(*) FROM run_steps s WHERE s.run = r.id) AS count,
   (SELECT max(position) FROM run_steps s WHERE s.run = r.id) AS last
-  FROM runs r ORDER BY r.id`;
+  FROM runs r ${count === undefined ? "" : `WHERE r.id IN (${Array(count).fill("?").join(", ")})`}
+  ORDER BY r.id`;
 
 // ---- When all is over ---------------------------------------------------------------------------
 

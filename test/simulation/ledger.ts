@@ -16,6 +16,16 @@ export class Ledger {
   readonly merged = new Set<string>();
   /** Tasks whose work conflicts until somebody resolves it. */
   readonly conflicting = new Set<string>();
+  /** Tasks that have a work tree, by the machine it is on. */
+  readonly #trees = new Map<string, Set<string>>();
+
+  treesOn(machine: string): Set<string> {
+    const known = this.#trees.get(machine);
+    if (known !== undefined) return known;
+    const trees = new Set<string>();
+    this.#trees.set(machine, trees);
+    return trees;
+  }
 
   apply(effect: EffectClass, identity: string): void {
     const key = `${effect} ${identity}`;
@@ -65,10 +75,14 @@ export function ledgerWorkspaces(
   random: () => number,
   conflicts: number,
 ): Workspaces {
+  const trees = ledger.treesOn(life.machine);
+  const takeAway = async (tasks: readonly { readonly task: string }[]) => {
+    for (const { task } of tasks) trees.delete(task);
+  };
   return {
     open: ({ task, policy }) =>
       life.through("a workspace", async () => ({
-        path: policy.kind === "none" ? null : `/sim/${task}`,
+        path: treeOf(task, policy.kind),
         readable: [],
         commit: () =>
           life.through("a commit", async () =>
@@ -83,9 +97,16 @@ export function ledgerWorkspaces(
             return ["a.ts"];
           }),
       })),
-    reset: () => life.through("a reset", async () => undefined),
-    collect: () => life.through("a collection", async () => undefined),
+    reset: (task) => life.through("a reset", () => takeAway([task])),
+    collect: (ended) => life.through("a collection", () => takeAway(ended)),
+    list: () => life.through("a look at the work trees", async () => [...trees]),
   };
+
+  function treeOf(task: string, kind: string): string | null {
+    if (kind === "none") return null;
+    trees.add(task);
+    return `/sim/${task}`;
+  }
 
   function mergeOf(task: string): MergeOutcome {
     if (ledger.merged.has(task)) return { kind: "nothing" };

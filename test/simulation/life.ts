@@ -12,24 +12,38 @@ export type LifeFaults = {
   /** Chance to be stopped there, as by SIGSTOP, and for how long at most. */
   readonly stall: number;
   readonly stallMsMax: Millis;
+  /** Chance that its wall clock is set to another time there, and how far off it may be. */
+  readonly jump: number;
+  readonly jumpMsMax: Millis;
 };
 
-export const NO_FAULTS: LifeFaults = { crash: 0, stall: 0, stallMsMax: 0 };
+export const NO_FAULTS: LifeFaults = {
+  crash: 0,
+  stall: 0,
+  stallMsMax: 0,
+  jump: 0,
+  jumpMsMax: 0,
+};
 
 export class Life {
   readonly name: string;
+  /** Where it lives, as did those before it. */
+  readonly machine: string;
   readonly #time: SimTime;
   readonly #random: () => number;
   readonly #isKind: () => boolean;
   readonly #died: Promise<void>;
   #announceDeath: () => void = () => undefined;
   #stalledUntil: Millis = 0;
+  #clockOffMs: Millis = 0;
   #isDead = false;
   faults: LifeFaults;
   readonly tell: (what: string) => void;
 
   constructor(parts: {
-    readonly name: string;
+    readonly machine: string;
+    /** Which one it is of all lives of this simulation. */
+    readonly number: number;
     readonly time: SimTime;
     readonly random: () => number;
     readonly faults: LifeFaults;
@@ -37,12 +51,13 @@ export class Life {
     isKind(): boolean;
     readonly tell: (what: string) => void;
   }) {
-    this.name = parts.name;
+    this.machine = parts.machine;
+    this.name = `${parts.machine}#${parts.number}`;
     this.#time = parts.time;
     this.#random = parts.random;
     this.faults = parts.faults;
     this.#isKind = parts.isKind;
-    this.tell = (what) => parts.tell(`${parts.name}: ${what}`);
+    this.tell = (what) => parts.tell(`${this.name}: ${what}`);
     this.#died = new Promise((resolve) => {
       this.#announceDeath = resolve;
     });
@@ -50,6 +65,11 @@ export class Life {
 
   get isDead(): boolean {
     return this.#isDead;
+  }
+
+  /** What its wall clock says. */
+  now(): Millis {
+    return this.#time.now() + this.#clockOffMs;
   }
 
   /** Resolves when it dies, which may be never. */
@@ -109,6 +129,10 @@ export class Life {
     if (this.#happens(this.faults.crash)) {
       this.die(where);
       await never();
+    }
+    if (this.#happens(this.faults.jump)) {
+      this.#clockOffMs = Math.round((2 * this.#random() - 1) * this.faults.jumpMsMax);
+      this.tell(`has its clock set ${this.#clockOffMs} ms off ${where}`);
     }
     if (this.#happens(this.faults.stall)) {
       const ms = Math.ceil(this.#random() * this.faults.stallMsMax);

@@ -1,5 +1,6 @@
 // One seed, one history: the real Cadre in a world that fails, and an operator who keeps asking.
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import { type App, createApp, MIGRATIONS } from "../../src/app.ts";
 import { type Config, config as configSchema } from "../../src/config/index.ts";
 import { Worker } from "../../src/node/index.ts";
 import {
+  type JournalEvent,
   journalHead,
   type Log,
   type Millis,
@@ -58,9 +60,14 @@ const FAULTS_MS: Millis = 60_000;
 const STEPS_MAX = 400_000;
 const VIRTUAL_MS_MAX: Millis = 1_800_000;
 
+/** Memory where there is some: no disk is simulated, so none has to be waited for. */
+const SCRATCH = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+/** Lines of either history that come with a broken promise. */
+const LAST_LINES = 25;
+
 /** Runs one seed to its end. Throws `Broken` when a promise was. */
 export async function simulate(seed: number, options: SimOptions = {}): Promise<Report> {
-  const home = await mkdtemp(join(tmpdir(), "cadre-sim-"));
+  const home = await mkdtemp(join(SCRATCH, "cadre-sim-"));
   const file = await openSqlite({ file: ":memory:", migrations: MIGRATIONS });
   try {
     return await new Simulation(seed, options, home, file).run();
@@ -68,6 +75,11 @@ export async function simulate(seed: number, options: SimOptions = {}): Promise<
     await file.close();
     await rm(home, { recursive: true, force: true });
   }
+}
+
+function lineOf({ type, task, run, data }: JournalEvent): string {
+  const whose = [task?.slice(-6), run?.slice(-6)].filter((it) => it !== undefined).join(" ");
+  return `${type} ${whose} ${JSON.stringify(data)}`;
 }
 
 type Running<T> = { readonly life: Life; readonly value: T };
@@ -89,7 +101,6 @@ class Simulation {
   #lives = 0;
   #writes = 0;
   #modelCalls = 0;
-  #told = 0;
   #trouble: unknown;
 
   constructor(seed: number, options: SimOptions, home: string, store: Store) {
@@ -120,28 +131,43 @@ class Simulation {
         isAsked = true;
       }),
     );
-    await this.#drive(() => isAsked);
-    await checkEnd(this.#store, this.#ledger, this.#acknowledged);
+    try {
+      await this.#drive(() => isAsked);
+      await this.#invariants.check(this.#store, this.#acknowledged, "everything");
+      await checkEnd(this.#store, this.#ledger, this.#acknowledged);
+    } catch (error) {
+      if (error instanceof Broken) error.history = await this.#lastLines();
+      throw error;
+    }
     return await this.#report();
+  }
+
+  async #lastLines(): Promise<readonly string[]> {
+    const events = await this.#store.read(async (tx) =>
+      readEvents(tx, {}, Math.max(0, (await journalHead(tx)) - LAST_LINES), LAST_LINES),
+    );
+    return [
+      "What befell the processes:",
+      ...this.#history.slice(-LAST_LINES),
+      "What the journal says:",
+      ...events.map(lineOf),
+    ];
   }
 
   /** Lets everyone run, checks, moves time on: until all that was asked for has ended. */
   async #drive(isAsked: () => boolean): Promise<void> {
     let looked = -1;
-    let checked = -1;
+    let open = 0;
     for (let step = 0; ; step++) {
       await this.#time.settle();
       if (this.#trouble !== undefined) throw this.#trouble;
       if (looked !== this.#writes) {
         looked = this.#writes;
-        const head = await this.#store.read(journalHead);
-        if (head !== checked) {
-          checked = head;
-          if (this.#options.tell !== undefined) await this.#tellNews(this.#options.tell);
-          await this.#invariants.check(this.#store, this.#acknowledged);
-        }
-        if (isAsked() && (await this.#openTasks()) === 0) return;
+        const checked = await this.#invariants.check(this.#store, this.#acknowledged);
+        for (const event of checked.news) this.#tellNews(event);
+        open = checked.open;
       }
+      if (isAsked() && open === 0) return;
       if (step > STEPS_MAX || this.#time.elapsed > VIRTUAL_MS_MAX) {
         throw new Broken("T14", "the tasks never came to an end");
       }
@@ -150,21 +176,8 @@ class Simulation {
   }
 
   /** What the journal says beside what befell the processes: for whoever reads one seed. */
-  async #tellNews(tell: (line: string) => void): Promise<void> {
-    const events = await this.#store.read((tx) => readEvents(tx, {}, this.#told, 1_000));
-    for (const { position, type, task, run, data } of events) {
-      this.#told = position;
-      const whose = [task?.slice(-6), run?.slice(-6)].filter((it) => it !== undefined).join(" ");
-      const at = String(this.#time.elapsed).padStart(8);
-      tell(`${at}   ${type} ${whose} ${JSON.stringify(data)}`);
-    }
-  }
-
-  async #openTasks(): Promise<number> {
-    const row = await this.#store.read((tx) =>
-      tx.get("SELECT count(*) AS open FROM tasks WHERE ended_at IS NULL"),
-    );
-    return Number(row?.["open"]);
+  #tellNews(event: JournalEvent): void {
+    this.#options.tell?.(`${String(this.#time.elapsed).padStart(8)}   ${lineOf(event)}`);
   }
 
   async #report(): Promise<Report> {
@@ -189,7 +202,8 @@ class Simulation {
   /** One hub after the other, each on what the one before left. */
   async #keepHub(): Promise<void> {
     for (;;) {
-      const life = this.#lifeOf("hub", { ...this.#faults(), stall: 0 });
+      const { startCrash } = this.#weather;
+      const life = this.#lifeOf("hub", { ...this.#faults(), stall: 0, crash: startCrash });
       const random = this.#newRandom();
       let isStarting = true;
       const calm = (): StoreFaults =>
@@ -296,10 +310,11 @@ class Simulation {
     };
   }
 
-  #lifeOf(name: string, faults: LifeFaults): Life {
+  #lifeOf(machine: string, faults: LifeFaults): Life {
     this.#lives += 1;
     return new Life({
-      name: `${name}#${this.#lives}`,
+      machine,
+      number: this.#lives,
       time: this.#time,
       random: this.#newRandom(),
       faults,
@@ -369,7 +384,8 @@ const agent = (name: string, over: Partial<Agent>): Agent => ({
   roles: ["worker"],
   models: ["rehearsal/simulated"],
   instancesMax: 3,
-  limits: { stepsMax: 100, outputTokensMax: 1_000, wallMs: 3_600_000 },
+  // Clocks that are set forward count as time worked.
+  limits: { stepsMax: 100, outputTokensMax: 1_000, wallMs: 86_400_000 },
   prompt: "You play a script.",
   version: "1",
   source: "simulation",

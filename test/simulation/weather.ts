@@ -3,7 +3,7 @@ import type { Millis } from "../../src/platform/index.ts";
 import type { StoreFaults } from "./faults.ts";
 import { type LifeFaults, NO_FAULTS } from "./life.ts";
 import type { ModelFaults } from "./model.ts";
-import { upTo } from "./script.ts";
+import { pick, upTo } from "./script.ts";
 
 export type Weather = {
   readonly nodes: number;
@@ -11,6 +11,8 @@ export type Weather = {
   readonly lostRings: number;
   readonly conflicts: number;
   readonly life: LifeFaults;
+  /** Chance to die at one side of one call while a hub starts. */
+  readonly startCrash: number;
   readonly store: StoreFaults;
   readonly model: ModelFaults;
 };
@@ -27,11 +29,18 @@ export function weatherOf(
     slots: 1 + upTo(random, 4),
     lostRings: some(0.5),
     conflicts: some(0.3),
-    life: { crash: some(0.012), stall: some(0.008), stallMsMax: 3 * leaseMs },
+    life: {
+      crash: some(0.012),
+      stall: some(0.008),
+      stallMsMax: 3 * leaseMs,
+      jump: some(0.006),
+      jumpMsMax: pick(random, [leaseMs, 20 * leaseMs]),
+    },
+    startCrash: some(0.3),
     store: { lostBefore: some(0.03), lostAfter: some(0.03) },
     model: { fails: some(0.15), silent: some(0.03) },
   };
   if (!isParked) return weather;
   const store = { lostBefore: 0, lostAfter: 0 };
-  return { ...weather, nodes: 0, slots: 1, life: NO_FAULTS, store };
+  return { ...weather, nodes: 0, slots: 1, life: NO_FAULTS, startCrash: 0, store };
 }

@@ -221,6 +221,7 @@ const noWorkspaces: Workspaces = {
   open: async () => workspace({}),
   reset: async () => undefined,
   collect: async () => undefined,
+  list: async () => [],
 };
 
 /** A workspace where nothing changes, but for what the test says. */
@@ -250,5 +251,6 @@ export function notedWorkspaces(
     async collect(ended) {
       for (const { task } of ended) notes.push(`collect ${task}`);
     },
+    list: async () => [],
   };
 }

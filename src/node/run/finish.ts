@@ -2,10 +2,11 @@
 import { CadreError } from "../../platform/index.ts";
 import type { Change } from "../../tasks/index.ts";
 import type { RunContext } from "./context.ts";
+import { timesTold } from "./facts.ts";
 import { RESOLVE_INPUT } from "./place.ts";
 import type { RunEnd } from "./ports.ts";
 import { conflictInstructions, conflictTitle, conflictTold, resolutionTold } from "./told.ts";
-import { TELLERS, timesTold } from "./transcript.ts";
+import { TELLERS } from "./transcript.ts";
 import { completeWith, delegate, failWith } from "./write.ts";
 
 /** How often one task may meet a conflict before it fails: others may merge as fast as it does. */
@@ -59,7 +60,7 @@ async function complete(
 
 /** Whoever resolves a conflict and meets the next one goes on in the same work tree. */
 async function resolveAgain(run: RunContext): Promise<RunEnd | undefined> {
-  if (timesTold(run.record.transcript, TELLERS.workspace) >= CONFLICT_ROUNDS_MAX) {
+  if (timesTold(run.record.facts, TELLERS.workspace) >= CONFLICT_ROUNDS_MAX) {
     return await unresolved(run);
   }
   const files = await run.place.workspace.beginResolution();
@@ -69,7 +70,7 @@ async function resolveAgain(run: RunContext): Promise<RunEnd | undefined> {
 
 async function delegateConflict(run: RunContext, files: readonly string[]): Promise<RunEnd> {
   const { task } = run.claim;
-  if (timesTold(run.record.transcript, TELLERS.conflict) >= CONFLICT_ROUNDS_MAX) {
+  if (timesTold(run.record.facts, TELLERS.conflict) >= CONFLICT_ROUNDS_MAX) {
     return await unresolved(run);
   }
   run.record.add({ kind: "told", from: TELLERS.conflict, text: conflictTold(files) });

@@ -4,7 +4,7 @@ import { type Agent, checkPlan, planSchema } from "../../agents/index.ts";
 import type { Json } from "../../platform/index.ts";
 import type { Outcome, TaskContract, TaskView, ToolCallView } from "../../tasks/index.ts";
 import { GIVE_UP, PLAN } from "./internal-names.ts";
-import { parsedArguments, type Transcript } from "./transcript.ts";
+import { parsedArguments } from "./transcript.ts";
 
 export type PlannedTasks = TaskContract["tasks.delegate"]["input"]["tasks"];
 
@@ -53,7 +53,7 @@ export function decideInternal(
     readonly agent: Agent;
     readonly task: Pick<TaskView, "parent">;
     readonly team: readonly Agent[];
-    readonly transcript: Transcript;
+    readonly waits: number;
   },
 ): InternalDecision {
   const input = parsedArguments(call.arguments);
@@ -61,7 +61,7 @@ export function decideInternal(
   if (!mayPlan(facts.agent, facts.task)) {
     return settle(refused(`${facts.agent.name} may not plan this task. Do the work itself.`));
   }
-  if (facts.transcript.some(({ step }) => step.kind === "waited")) {
+  if (facts.waits > 0) {
     return settle(
       refused("The plan of this objective was carried out already. Give the final account."),
     );

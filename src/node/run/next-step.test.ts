@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Outcome, Step, ToolCallView } from "../../tasks/index.ts";
+import { factsOf } from "./facts.ts";
 import { MODEL_TRIES_MAX, nextStep, type RunLimits, USELESS_ANSWERS_MAX } from "./next-step.ts";
 import type { Answer, Entry } from "./transcript.ts";
 
@@ -59,7 +60,7 @@ const settled = (id: string, outcome: Outcome = { kind: "done", text: "ok" }): S
 });
 const transcript = (...steps: Step[]): Entry[] => steps.map((step, index) => ({ at: index, step }));
 const move = (steps: Step[], over: Partial<RunLimits> = {}, now = steps.length) =>
-  nextStep(transcript(...steps), { ...limits, ...over }, now);
+  nextStep(factsOf(transcript(...steps)), { ...limits, ...over }, now);
 
 test("a run begins by asking the model", () => {
   assert.deepEqual(move([started]), { kind: "ask_model", tries: 0, isAsked: false });
@@ -230,10 +231,10 @@ test("time worked is bounded, and time waited for children is not counted", () =
     { at: 5 * hour, step: { kind: "told", from: "children", text: "ok" } },
   ];
 
-  assert.equal(nextStep(parked, limits, 5 * hour + 1_000).kind, "ask_model");
-  assert.equal(nextStep(parked, limits, 6 * hour).kind, "fail");
+  assert.equal(nextStep(factsOf(parked), limits, 5 * hour + 1_000).kind, "ask_model");
+  assert.equal(nextStep(factsOf(parked), limits, 6 * hour).kind, "fail");
   assert.equal(
-    nextStep(parked, { ...limits, budget: { wallMs: 500 } }, 5 * hour + 1_000).kind,
+    nextStep(factsOf(parked), { ...limits, budget: { wallMs: 500 } }, 5 * hour + 1_000).kind,
     "fail",
   );
 });
@@ -244,7 +245,7 @@ test("a clock that jumps back neither ends a run nor makes its time negative", (
     { at: 1_000_000, step: resumed },
   ];
 
-  assert.equal(nextStep(entries, limits, 5).kind, "ask_model");
+  assert.equal(nextStep(factsOf(entries), limits, 5).kind, "ask_model");
 });
 
 test("an answer cut off or empty is told to the model, a bounded number of times", () => {
@@ -280,7 +281,7 @@ function play(script: readonly Turn[], from: readonly Step[]) {
   const steps = [...from];
   const effects = new Map<string, number>();
   for (let moves = 0; moves < 500; moves++) {
-    const next = nextStep(transcript(...steps), limits, 0);
+    const next = nextStep(factsOf(transcript(...steps)), limits, 0);
     if (next.kind === "finish" || next.kind === "fail") return { steps, effects, end: next };
     if (next.kind === "tell") steps.push({ kind: "told", from: "cadre", text: next.text });
     else if (next.kind === "hear_children") {

@@ -1,31 +1,16 @@
-// A run is a transcript: from what stands in it alone, what to do next.
+// A run is a transcript: from what stands in it alone, what to do next. `facts` is all a transcript
+// says of that, folded step by step: see facts.ts.
 //
 // Keeps A3. A recorded answer is never asked for again; a call whose intent stands without an
 // outcome is repeated as a repetition; a settled call is never made again.
 import { type Millis, unreachable } from "../../platform/index.ts";
 import type { Budget, Failure, ToolCallView } from "../../tasks/index.ts";
+import { type Facts, NOTHING_SPENT, type Spent, timesTold, workedMs } from "./facts.ts";
 import { GIVE_UP, PLAN } from "./internal-names.ts";
-import {
-  type Answer,
-  begunCalls,
-  failuresInRow,
-  isAsking,
-  lastAnswer,
-  NOTHING_SPENT,
-  openWait,
-  type Spent,
-  settledCalls,
-  spentIn,
-  TELLERS,
-  type Transcript,
-  timesTold,
-  toldAfter,
-  workedMs,
-} from "./transcript.ts";
+import { type Answer, TELLERS } from "./transcript.ts";
 
 export type Move =
-  /** `tries`: failures in a row so far; more than 0 means wait a backoff first. */
-  | { readonly kind: "ask_model"; readonly tries: number; readonly isAsked: boolean }
+  | Asking
   | { readonly kind: "call_tool"; readonly call: ToolCallView; readonly isRepeat: boolean }
   /** The run parked and was claimed again: fetch how the tasks of that wait ended. */
   | { readonly kind: "hear_children"; readonly wait: number; readonly forConflict: boolean }
@@ -34,6 +19,16 @@ export type Move =
   /** The last answer is the result: commit, merge, complete. */
   | { readonly kind: "finish"; readonly text: string }
   | { readonly kind: "fail"; readonly failure: Failure };
+
+export type Asking = {
+  readonly kind: "ask_model";
+  /** Failures in a row so far; more than 0 means wait a backoff first. */
+  readonly tries: number;
+  /** The provider asked to be left alone for so long, when it last failed. */
+  readonly retryAfterMs?: Millis;
+  /** The intent stands already. */
+  readonly isAsked: boolean;
+};
 
 export type RunLimits = {
   /** Model turns of one run. */
@@ -57,31 +52,28 @@ const AFTER_EMPTY =
 const AFTER_CUT =
   "Your last answer was cut off at the output limit. Go on from where it stopped, in smaller parts.";
 
-export function nextStep(transcript: Transcript, limits: RunLimits, now: Millis): Move {
-  const wait = openWait(transcript);
-  if (wait !== undefined) {
-    return { kind: "hear_children", wait: wait.number, forConflict: wait.forConflict };
+export function nextStep(facts: Facts, limits: RunLimits, now: Millis): Move {
+  const { openWait, answer } = facts;
+  if (openWait !== undefined) {
+    return { kind: "hear_children", wait: openWait.number, forConflict: openWait.forConflict };
   }
-  const last = lastAnswer(transcript);
-  if (last === undefined) return ask(transcript, limits, now);
+  if (answer === undefined) return ask(facts, limits, now);
 
-  const ending = endingCall(transcript, last.answer);
+  const ending = endingCall(facts, answer);
   if (ending !== undefined) return ending;
-  const call = unsettledCall(transcript, last.answer);
+  const call = unsettledCall(facts, answer);
   if (call !== undefined) {
-    const isRepeat = begunCalls(transcript).has(call.id);
+    const isRepeat = facts.begun.has(call.id);
     // A repetition is settled even past the limit, so that no effect stays unaccounted for.
-    const over = isRepeat ? undefined : overTime(transcript, limits, now);
+    const over = isRepeat ? undefined : overTime(facts, limits, now);
     return over === undefined ? { kind: "call_tool", call, isRepeat } : fail(over);
   }
-  if (last.answer.calls.length > 0 || toldAfter(transcript, last.index)) {
-    return ask(transcript, limits, now);
-  }
-  return conclude(transcript, last.answer);
+  if (answer.calls.length > 0 || facts.hasNews) return ask(facts, limits, now);
+  return conclude(facts, answer);
 }
 
 /** The model stopped calling tools: is what it said an end? */
-function conclude(transcript: Transcript, answer: Answer): Move {
+function conclude(facts: Facts, answer: Answer): Move {
   const { finish } = answer;
   switch (finish) {
     case "content-filter":
@@ -91,19 +83,19 @@ function conclude(transcript: Transcript, answer: Answer): Move {
         retry: "never",
       });
     case "length":
-      return tellUseless(transcript, answer, AFTER_CUT);
+      return tellUseless(facts, answer, AFTER_CUT);
     case "stop":
     case "tool-calls":
     case "other":
-      if (answer.text.trim() === "") return tellUseless(transcript, answer, AFTER_EMPTY);
+      if (answer.text.trim() === "") return tellUseless(facts, answer, AFTER_EMPTY);
       return { kind: "finish", text: answer.text };
     default:
       return unreachable(finish);
   }
 }
 
-function tellUseless(transcript: Transcript, answer: Answer, text: string): Move {
-  if (timesTold(transcript, TELLERS.loop) < USELESS_ANSWERS_MAX) return { kind: "tell", text };
+function tellUseless(facts: Facts, answer: Answer, text: string): Move {
+  if (timesTold(facts, TELLERS.loop) < USELESS_ANSWERS_MAX) return { kind: "tell", text };
   return fail({
     code: "model_failed",
     message: `${answer.model} gave ${USELESS_ANSWERS_MAX + 1} answers that were empty or cut off.`,
@@ -112,8 +104,7 @@ function tellUseless(transcript: Transcript, answer: Answer, text: string): Move
 }
 
 /** Calls that end the run once they are settled. */
-function endingCall(transcript: Transcript, answer: Answer): Move | undefined {
-  const settled = settledCalls(transcript);
+function endingCall({ settled, invalidPlans }: Facts, answer: Answer): Move | undefined {
   const gaveUp = answer.calls
     .filter((call) => call.tool === GIVE_UP)
     .map((call) => settled.get(call.id))
@@ -121,41 +112,33 @@ function endingCall(transcript: Transcript, answer: Answer): Move | undefined {
   if (gaveUp !== undefined) {
     return fail({ code: "gave_up", message: gaveUp.text, retry: "never" });
   }
-  const invalid = invalidPlans(transcript);
-  const newest = invalid.at(-1);
-  if (invalid.length < PLANS_INVALID_MAX || newest === undefined) return undefined;
-  return fail({ code: "invalid_plan", message: newest, retry: "never" });
-}
-
-/** What was wrong with each plan that was refused as a plan, oldest first. */
-function invalidPlans(transcript: Transcript): string[] {
-  return transcript.flatMap(({ step }) =>
-    step.kind === "tool_settled" && step.outcome.facts?.["problems"] !== undefined
-      ? [step.outcome.text]
-      : [],
-  );
+  if (invalidPlans.count < PLANS_INVALID_MAX) return undefined;
+  return fail({ code: "invalid_plan", message: invalidPlans.newest, retry: "never" });
 }
 
 /** In the model's order, but a plan last: it parks the run, and nothing may be left behind. */
-function unsettledCall(transcript: Transcript, answer: Answer): ToolCallView | undefined {
-  const settled = settledCalls(transcript);
+function unsettledCall({ settled }: Facts, answer: Answer): ToolCallView | undefined {
   const open = answer.calls.filter((call) => !settled.has(call.id));
   return open.find((call) => call.tool !== PLAN) ?? open[0];
 }
 
-function ask(transcript: Transcript, limits: RunLimits, now: Millis): Move {
-  const failures = failuresInRow(transcript);
-  const failure = failures.at(-1);
-  if (failure !== undefined && (failure.retry === "never" || failures.length >= MODEL_TRIES_MAX)) {
+function ask(facts: Facts, limits: RunLimits, now: Millis): Move {
+  const { count: tries, newest: failure } = facts.failures;
+  if (failure !== undefined && (failure.retry === "never" || tries >= MODEL_TRIES_MAX)) {
     return fail({ code: failure.code, message: failure.message, retry: failure.retry });
   }
-  const over = overBudget(transcript, limits) ?? overTime(transcript, limits, now);
+  const over = overBudget(facts, limits) ?? overTime(facts, limits, now);
   if (over !== undefined) return fail(over);
-  return { kind: "ask_model", tries: failures.length, isAsked: isAsking(transcript) };
+  const { retryAfterMs } = failure ?? {};
+  return {
+    kind: "ask_model",
+    tries,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    isAsked: facts.isAsking,
+  };
 }
 
-function overBudget(transcript: Transcript, limits: RunLimits): Failure | undefined {
-  const run = spentIn(transcript);
+function overBudget({ spent: run }: Facts, limits: RunLimits): Failure | undefined {
   const before = limits.spentBefore ?? NOTHING_SPENT;
   const { budget } = limits;
   if (run.turns >= limits.turnsMax) {
@@ -175,9 +158,9 @@ function overBudget(transcript: Transcript, limits: RunLimits): Failure | undefi
   return undefined;
 }
 
-function overTime(transcript: Transcript, limits: RunLimits, now: Millis): Failure | undefined {
+function overTime(facts: Facts, limits: RunLimits, now: Millis): Failure | undefined {
   const max = Math.min(limits.wallMsMax, limits.budget.wallMs ?? limits.wallMsMax);
-  if (workedMs(transcript, now) < max) return undefined;
+  if (workedMs(facts, now) < max) return undefined;
   return exceeded(`The run worked for ${Math.round(max / 1_000)} s, which is its limit.`);
 }
 

@@ -17,6 +17,10 @@ export const RESOLVE_INPUT = "resolve";
 export const isResolution = (task: Pick<TaskView, "inputs" | "parent">): boolean =>
   task.parent !== undefined && task.inputs[RESOLVE_INPUT] === task.parent;
 
+/** The task whose work tree this one works in. */
+export const treeOf = (task: Pick<TaskView, "id" | "inputs" | "parent">): TaskView["id"] =>
+  isResolution(task) && task.parent !== undefined ? task.parent : task.id;
+
 /**
  * Opens the workspace. `fresh`: an earlier run of this task was given up; what it left lies on a
  * branch of its own, and this one starts from a clean tree.
@@ -29,7 +33,7 @@ export async function openPlace(
 ): Promise<Place> {
   const { task } = claim;
   const resolves = isResolution(task);
-  const owner = resolves && task.parent !== undefined ? task.parent : task.id;
+  const owner = treeOf(task);
   // A parent's work tree holds its work: a second try at a resolution goes on in it.
   if (options.fresh && !resolves) {
     await ports.workspaces.reset({ task: owner, policy: task.workspace });

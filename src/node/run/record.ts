@@ -8,6 +8,7 @@
 import type { Client } from "../../operations/index.ts";
 import { CadreError, type World } from "../../platform/index.ts";
 import { STEP_BYTES_MAX, type Step, type TaskContract } from "../../tasks/index.ts";
+import { advance, type Facts, factsOf } from "./facts.ts";
 import { isForLater, patiently } from "./patience.ts";
 import type { Entry, Transcript } from "./transcript.ts";
 
@@ -19,10 +20,16 @@ export type Fence = Pick<Claim, "epoch" | "run"> & { readonly task: Claim["task"
 export interface RunRecord {
   /** All steps, recorded or waiting. */
   readonly transcript: Transcript;
+  /** What they come to. */
+  readonly facts: Facts;
+  /** The ids of all calls the model has made. */
+  readonly callIds: ReadonlySet<string>;
   /** Takes steps that are recorded with the next intent. */
   add(...steps: readonly Step[]): void;
   /** Resolves once all news taken so far is durable. Throws `lease_lost` when they never will. */
   flush(): Promise<void>;
+  /** Takes words that people see on the task, recorded with the next steps. The newest one counts. */
+  remark(note: string): void;
   /**
    * What waits, plus `last`, as fields of the operation that ends the run or parks it. The record
    * itself stays as it is, for that operation may be refused.
@@ -35,6 +42,7 @@ export interface RunRecord {
 }
 
 const STEPS_PER_READ = 500;
+const NOTE_LENGTH_MAX = 500;
 
 export async function openRecord(
   parts: {
@@ -47,11 +55,26 @@ export async function openRecord(
   const { client, world, signal } = parts;
   const entries: Entry[] = await patiently(() => recordedEntries(client, claim), world, signal);
   let recorded = entries.length;
+  let facts = factsOf(entries);
+  let note: string | undefined;
+  const callIds = new Set(entries.flatMap(({ step }) => idsIn(step)));
 
   const record: RunRecord = {
     transcript: entries,
+    get facts() {
+      return facts;
+    },
+    callIds,
     add(...steps) {
-      for (const step of steps) entries.push({ at: world.clock.now(), step: bounded(step) });
+      for (const step of steps) {
+        const entry = { at: world.clock.now(), step: bounded(step) };
+        entries.push(entry);
+        facts = advance(facts, entry);
+        for (const id of idsIn(entry.step)) callIds.add(id);
+      }
+    },
+    remark(words) {
+      note = words.slice(0, NOTE_LENGTH_MAX);
     },
     async flush() {
       // The mark of a new claim travels with the first thing done under it.
@@ -79,6 +102,7 @@ export async function openRecord(
           run: claim.run,
           at,
           steps,
+          ...(note === undefined ? {} : { note }),
         });
       } catch (error) {
         if (isForLater(error)) isUncertain = true;
@@ -89,10 +113,14 @@ export async function openRecord(
       }
     };
     await patiently(write, world, signal);
+    note = undefined;
   }
 
   return record;
 }
+
+const idsIn = (step: Step): string[] =>
+  step.kind === "model_answered" ? step.calls.map(({ id }) => id) : [];
 
 const hasNews = (waiting: Transcript): boolean =>
   waiting.some(({ step }) => step.kind !== "started" && step.kind !== "resumed");

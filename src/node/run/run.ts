@@ -4,7 +4,7 @@
 // and once the signal aborts there are no more effects and no more records.
 import type { Agent } from "../../agents/index.ts";
 import type { ModelAnswer, ModelName } from "../../models/index.ts";
-import { CadreError, type Json, unreachable } from "../../platform/index.ts";
+import { CadreError, type Json, type Millis, unreachable } from "../../platform/index.ts";
 import {
   backoffMs,
   type Outcome,
@@ -13,17 +13,18 @@ import {
   type ToolCallView,
 } from "../../tasks/index.ts";
 import type { RunContext } from "./context.ts";
+import { NOTHING_SPENT, type Spent } from "./facts.ts";
 import { finish } from "./finish.ts";
 import { INTERNAL_TOOLS } from "./internal-names.ts";
 import { decideInternal, internalTools, mayPlan } from "./internal-tools.ts";
-import { type Move, nextStep, type RunLimits } from "./next-step.ts";
+import { type Asking, type Move, nextStep, type RunLimits } from "./next-step.ts";
 import { patiently } from "./patience.ts";
 import { openPlace } from "./place.ts";
 import type { RunControl, RunEnd, RunPorts } from "./ports.ts";
 import { promptOf } from "./prompt.ts";
 import { type Claim, openRecord, type RunRecord } from "./record.ts";
 import { childrenTold, dependenciesTold, resolutionTold } from "./told.ts";
-import { begunCalls, NOTHING_SPENT, type Spent, TELLERS, withUniqueIds } from "./transcript.ts";
+import { TELLERS, withUniqueIds } from "./transcript.ts";
 import { delegate, failWith, release, WAIT_LABEL, waitLabel } from "./write.ts";
 
 /**
@@ -48,7 +49,7 @@ export async function performRun(
   for (;;) {
     control.signal.throwIfAborted();
     if (control.isDraining()) return await release(run);
-    const move = nextStep(record.transcript, limits, ports.world.clock.now());
+    const move = nextStep(record.facts, limits, ports.world.clock.now());
     const end = await perform(run, move);
     if (end !== undefined) return end;
   }
@@ -110,10 +111,19 @@ async function begin(run: RunContext): Promise<void> {
     const tasks = await Promise.all(claim.task.after.map((id) => getTask(run, id)));
     record.add({ kind: "told", from: TELLERS.dependencies, text: dependenciesTold(tasks) });
   }
+  tellNotes(run);
   if (place.isResolution) {
     const files = await place.workspace.beginResolution();
     record.add({ kind: "told", from: TELLERS.workspace, text: resolutionTold(files) });
   }
+}
+
+/** What is not as one may expect where the work starts: for the model, and for people to see. */
+function tellNotes({ record, place }: RunContext): void {
+  const [first, ...more] = place.workspace.notes ?? [];
+  if (first === undefined) return;
+  record.add({ kind: "told", from: TELLERS.workspace, text: [first, ...more].join("\n") });
+  record.remark(first);
 }
 
 const getTask = (run: RunContext, id: TaskView["id"]): Promise<TaskView> =>
@@ -144,14 +154,21 @@ async function perform(run: RunContext, move: Move): Promise<RunEnd | undefined>
 
 // ---- The model --------------------------------------------------------------------------------
 
-async function askModel(
-  run: RunContext,
-  move: Extract<Move, { kind: "ask_model" }>,
-): Promise<void> {
+/** A provider that names a longer pause than this may name any: it is asked again all the same. */
+const RETRY_AFTER_MS_MAX: Millis = 60_000;
+
+/** T6, and what the provider asked for: the longer of the two. */
+async function pauseBeforeTry({ ports, control }: RunContext, move: Asking): Promise<void> {
+  if (move.tries === 0) return;
+  const { clock, random } = ports.world;
+  const wantedMs = Math.min(move.retryAfterMs ?? 0, RETRY_AFTER_MS_MAX);
+  await clock.sleep(Math.max(backoffMs(move.tries, random), wantedMs), control.signal);
+}
+
+async function askModel(run: RunContext, move: Asking): Promise<void> {
   const { ports, agent, record, control } = run;
-  const { world } = ports;
   const model = modelOf(run);
-  if (move.tries > 0) await world.clock.sleep(backoffMs(move.tries, world.random), control.signal);
+  await pauseBeforeTry(run, move);
   if (!move.isAsked) {
     record.add({ kind: "model_asked", model });
     await record.flush();
@@ -188,6 +205,7 @@ async function askModel(
       code: error.code,
       message: error.message,
       retry: retryOf(error),
+      ...retryAfterOf(error),
     });
   }
 }
@@ -208,6 +226,11 @@ function retryOf(error: CadreError): "never" | "later" {
   return error.code === "no_model" ? "never" : "later";
 }
 
+function retryAfterOf({ details }: CadreError): { retryAfterMs?: Millis } {
+  const told = details["retryAfterMs"];
+  return typeof told === "number" && told > 0 ? { retryAfterMs: Math.ceil(told) } : {};
+}
+
 const worldTools = (agent: Agent): string[] | undefined =>
   agent.tools?.filter((tool) => !INTERNAL_TOOLS.has(tool));
 
@@ -219,7 +242,7 @@ function answered(answer: ModelAnswer, record: RunRecord) {
       arguments: text,
       ...(metadata === undefined ? {} : { metadata: jsonOf(metadata) }),
     })),
-    record.transcript,
+    record.callIds,
   );
   return {
     kind: "model_answered" as const,
@@ -263,7 +286,7 @@ async function callTool(
       async began(intent) {
         run.control.signal.throwIfAborted();
         // A repetition's intent stands already, and its outcome is what is missing.
-        if (begunCalls(run.record.transcript).has(intent.call)) return;
+        if (run.record.facts.begun.has(intent.call)) return;
         run.record.add({
           kind: "tool_began",
           call: intent.call,
@@ -294,7 +317,7 @@ async function callInternal(run: RunContext, call: ToolCallView): Promise<RunEnd
     agent: run.agent,
     task: run.claim.task,
     team: [...run.ports.team.values()],
-    transcript: run.record.transcript,
+    waits: run.record.facts.waits,
   });
   settle(run, call, decision.outcome, 0);
   return decision.kind === "delegate" ? await delegate(run, decision.tasks) : undefined;

@@ -4,7 +4,6 @@ import type { RunContext } from "./context.ts";
 import type { PlannedTasks } from "./internal-tools.ts";
 import { patiently } from "./patience.ts";
 import type { RunEnd } from "./ports.ts";
-import { waitsIn } from "./transcript.ts";
 
 type Completing = Pick<RunContext, "ports" | "claim" | "control" | "record">;
 
@@ -50,7 +49,7 @@ export const waitLabel = (run: string, wait: number): string => `${run}.${wait}`
 /** Creates the tasks, records the steps and parks the run, in one transaction. */
 export async function delegate(run: RunContext, tasks: PlannedTasks): Promise<RunEnd> {
   const closing = run.record.closing({ kind: "waited", gate: "children" });
-  const label = waitLabel(run.claim.run, waitsIn(run.record.transcript) + 1);
+  const label = waitLabel(run.claim.run, run.record.facts.waits + 1);
   const labelled = tasks.map((task) => ({
     ...task,
     labels: { ...task.labels, [WAIT_LABEL]: label },

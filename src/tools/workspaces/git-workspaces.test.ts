@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
@@ -226,4 +226,32 @@ test("collecting takes work trees away and leaves branches, one broken repositor
     await f.git("worktree", "list", "--porcelain").then((x) => x.includes("task_a")),
     false,
   );
+});
+
+test("tasks with a work tree are listed, and what was moved aside is none", async (t) => {
+  const f = await fixture(t);
+  const before = await f.workspaces.list();
+  await f.workspaces.open(f.request(ROOT));
+  await work(f, "task_a", { "b.txt": "b\n" });
+  await mkdir(join(f.home, "worktrees", "task_a.stray-1"));
+
+  const open = await f.workspaces.list();
+  await f.workspaces.collect([f.request("task_a")]);
+
+  assert.deepEqual(before, []);
+  assert.deepEqual(open, ["task_a", ROOT]);
+  assert.deepEqual(await f.workspaces.list(), [ROOT]);
+});
+
+test("who opens a work tree that is being taken away gets a whole one, with what was in it", async (t) => {
+  const f = await fixture(t);
+  await writeFiles(pathOf(await f.workspaces.open(f.request("task_a"))), { "left.txt": "left\n" });
+
+  const collecting = f.workspaces.collect([f.request("task_a")]);
+  const again = await f.workspaces.open(f.request("task_a"));
+  await collecting;
+
+  assert.equal(await readFile(join(pathOf(again), "left.txt"), "utf8"), "left\n");
+  await writeFiles(pathOf(again), { "more.txt": "more\n" });
+  assert.equal((await again.commit())?.files, 2);
 });

@@ -1,5 +1,5 @@
 // A12. Workspaces over the real git: a work tree for each task, one branch where all come together.
-import { mkdir, realpath, writeFile } from "node:fs/promises";
+import { mkdir, readdir, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CadreError, type Log, messageOf, unreachable } from "../../platform/index.ts";
 import { changeOf, commitAsItIs, commitWork, type Work } from "./commit.ts";
@@ -50,21 +50,38 @@ export function gitWorkspaces(options: Options): Workspaces {
         case "directory":
           return unversioned(await existingFolder(policy.path, "folder"));
         case "worktree":
-          return await openTask(parts, policy.repository, request);
+          return await aloneWith(parts, request, () => openTask(parts, policy.repository, request));
         default:
           return unreachable(policy);
       }
     },
-    reset: (request) => resetTask(parts, request),
+    reset: (request) => aloneWith(parts, request, () => resetTask(parts, request)),
     async collect(ended) {
       for (const request of ended) {
         // One repository that is gone must not keep the work trees of the others on the disk.
-        await collectTask(parts, request).catch((error: unknown) =>
+        await aloneWith(parts, request, () => collectTask(parts, request)).catch((error: unknown) =>
           parts.log.warn({ task: request.task, error: messageOf(error) }, "a work tree stays"),
         );
       }
     },
+    list: () => tasksIn(join(options.home, "worktrees")),
   };
+}
+
+/**
+ * What is done to one task's work tree is done in the order it was asked for: whoever opens one that
+ * is just being taken away gets a new one.
+ */
+const aloneWith = <T>(parts: Parts, { task }: TaskAt, work: () => Promise<T>): Promise<T> =>
+  parts.alone(`task ${task}`, work);
+
+/** Folders that are named after a task; what was moved aside is not. */
+async function tasksIn(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  return names.filter((name) => /^[A-Za-z0-9_-]+$/.test(name)).sort();
 }
 
 /** Without a repository nothing is committed or merged: files are where they are. */

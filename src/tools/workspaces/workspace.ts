@@ -41,4 +41,6 @@ export interface Workspaces {
   reset(request: Pick<WorkspaceRequest, "task" | "policy">): Promise<void>;
   /** Removes work trees of ended tasks; branches stay. */
   collect(ended: readonly Pick<WorkspaceRequest, "task" | "policy">[]): Promise<void>;
+  /** Tasks that have a work tree here, whatever became of them. */
+  list(): Promise<readonly string[]>;
 }

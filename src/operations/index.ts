@@ -19,8 +19,6 @@ export {
   encodeEvent,
   eventFilter,
   eventOperations,
-  eventView,
-  viewOf,
 } from "./events.ts";
 export {
   type HousekeepingContract,

@@ -21,19 +21,15 @@ export {
   type Step,
   type ToolCallView,
 } from "./run.ts";
-export {
-  type Budget,
-  type Change,
-  type Failure,
-  FINAL_STATES,
-  LEASE_MS,
-  TASK_STATES,
-  type TaskResult,
-  type TaskSpec,
-  type TaskView,
-  taskSpec,
-  type Usage,
-  type WorkspacePolicy,
+export type {
+  Budget,
+  Change,
+  Failure,
+  TaskResult,
+  TaskSpec,
+  TaskView,
+  Usage,
+  WorkspacePolicy,
 } from "./task.ts";
 export { TRANSITIONS } from "./transition.ts";
 

@@ -70,7 +70,6 @@ export const FINAL_STATES = ["completed", "failed", "cancelled", "skipped"] as c
 export const GRAPH_TASKS_MAX = 10_000;
 export const EDGES_PER_TASK_MAX = 1_000;
 export const ATTEMPTS_MAX_DEFAULT = 4;
-export const LEASE_MS: Millis = 60_000;
 export const PRIORITY_DEFAULT = 5;
 
 // ---- Shapes at the border -----------------------------------------------------------------

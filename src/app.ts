@@ -6,8 +6,17 @@ import type { Config } from "./config/index.ts";
 import type { CadreContract } from "./faces/contract.ts";
 import { Housekeeper, Sweeper, type SystemFacts, systemOperations } from "./hub/index.ts";
 import { localIdentity } from "./identity/index.ts";
-import { createModels, defaultModel, type Model, type ModelName } from "./models/index.ts";
-import { Collector, Worker } from "./node/index.ts";
+import {
+  chooseCandidate,
+  createModels,
+  defaultModel,
+  type Model,
+  type ModelFacts,
+  type ModelName,
+  modelMigrations,
+  modelOperations,
+} from "./models/index.ts";
+import { Collector, Fallback, Worker } from "./node/index.ts";
 import {
   type Client,
   createInvoker,
@@ -100,12 +109,20 @@ export const MIGRATIONS: readonly Migration[] = [
   ...taskMigrations,
   ...agentMigrations,
   idempotencyAgeMigration,
+  ...modelMigrations,
 ];
 
+/** For those who want only what the operations say of themselves. */
+const NO_MODELS: ModelFacts = { config: { providers: {} }, env: () => undefined };
+
 /** Everything a caller can ask for: what the faces project. */
-export const allOperations = (facts: SystemFacts): readonly Operation[] => [
+export const allOperations = (
+  facts: SystemFacts,
+  models: ModelFacts = NO_MODELS,
+): readonly Operation[] => [
   ...taskOperations,
   ...agentOperations,
+  ...modelOperations(models),
   ...systemOperations(facts),
   ...eventOperations,
   ...housekeepingOperations,
@@ -162,7 +179,7 @@ async function start(options: AppOptions, undo: Undoing): Promise<App> {
       authorizer: identity.authorizer,
       outputs: "checked outside",
     },
-    allOperations(facts),
+    allOperations(facts, { config: config.models, env: world.env }),
   );
   const stream = eventStream({ store, bus, world });
   const clientOf = (principal: Principal): Client<CadreContract> =>
@@ -241,6 +258,7 @@ async function work(parts: Working, undo: Undoing): Promise<number> {
             ? {}
             : { rehearsalFolder: options.rehearsalFolder }),
         }),
+      fallback: new Fallback({ client, choose: chooseCandidate, world }),
       pipeline:
         options.parts?.pipeline ??
         createPipeline({

@@ -1,18 +1,16 @@
 // The program: gives the command line what it needs of the house, loaded when it is needed.
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
-import { dirname, join, resolve, sep } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { App } from "./app.ts";
-import type { Config, LoadedConfig } from "./config/index.ts";
+import type { Config } from "./config/index.ts";
 import {
   type CliHost,
   checkNode,
   checkPort,
   copyExample,
   type DiffStat,
-  type HostOptions,
-  type Hub,
+  hasCommit,
   type Integration,
   processTerminal,
   reportBug,
@@ -21,24 +19,21 @@ import {
   type Where,
   writeNew,
 } from "./faces/cli/index.ts";
-import type { CadreContract } from "./faces/contract.ts";
 import {
-  CadreError,
-  type Check,
-  ERROR_CODES,
-  messageOf,
-  processLog,
-  readHub,
-  realWorld,
-  silentLog,
-  type World,
-} from "./platform/index.ts";
+  attach,
+  CONFIG_FILE,
+  configFor,
+  hostHub,
+  open,
+  type Place,
+  requireModel,
+  unfinished,
+} from "./host.ts";
+import { type Check, ERROR_CODES, realWorld, type World } from "./platform/index.ts";
 
 const PACKAGE = dirname(dirname(fileURLToPath(import.meta.url)));
 const LIBRARY = join(PACKAGE, "library");
 const EXAMPLES = join(PACKAGE, "examples");
-/** Configuration that a home brings along, as a copied example does. */
-const HOME_CONFIG = "cadre.yaml";
 
 /** Runs one command line and ends the process with its exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -65,7 +60,7 @@ async function createHost(world: World, cwd: string): Promise<CliHost> {
     existsSync(join(PACKAGE, "src", "main.ts")) && !PACKAGE.includes(`${sep}node_modules${sep}`);
   const text = await readFile(join(PACKAGE, "package.json"), "utf8");
   const { version } = JSON.parse(text) as { readonly version: string };
-  const place: Place = { world, cwd };
+  const place: Place = { world, cwd, library: LIBRARY };
 
   return {
     world,
@@ -83,7 +78,9 @@ async function createHost(world: World, cwd: string): Promise<CliHost> {
     requireModel: (options) => requireModel(place, options),
     checks: (where) => checks(place, where),
     repositoryOf: (path) => repositoryOf(world, path),
+    hasCommit: (repository) => hasCommit(world, repository),
     copyExample: (name, home) => copyExample(world, { examples: EXAMPLES, name }, home),
+    unfinished: (home) => unfinished(place, EXAMPLES, home),
     initialise,
     diffstat: (change) => diffstatOf(world, change),
     merge: (change) => mergeChange(world, change),
@@ -91,8 +88,6 @@ async function createHost(world: World, cwd: string): Promise<CliHost> {
     reportBug: (error) => reportBug(world, version, error),
   };
 }
-
-type Place = { readonly world: World; readonly cwd: string };
 
 async function operations() {
   const [tasks, agents, hub] = await Promise.all([
@@ -117,175 +112,6 @@ async function operations() {
     ...eventOperations,
   ];
 }
-
-// ---- Configuration ------------------------------------------------------------------------
-
-async function configFor(
-  { world, cwd }: Place,
-  where: Where & Partial<HostOptions>,
-): Promise<LoadedConfig> {
-  const { loadConfig, storeFrom } = await import("./config/index.ts");
-  const listen = {
-    ...(where.port === undefined ? {} : { port: where.port }),
-    ...(where.host === undefined ? {} : { host: where.host }),
-  };
-  const flags = {
-    ...(where.home === undefined ? {} : { home: resolve(cwd, where.home) }),
-    ...(where.store === undefined ? {} : { store: storeFrom(where.store) }),
-    ...(Object.keys(listen).length === 0 ? {} : { listen }),
-  };
-  const loaded = await loadConfig({ world, cwd, flags });
-  const own = join(loaded.home, HOME_CONFIG);
-  if (loaded.files.includes(own) || !existsSync(own)) return loaded;
-  return await loadConfig({ world, cwd, file: own, flags: { ...flags, home: loaded.home } });
-}
-
-async function teamOf(loaded: LoadedConfig, team: string | undefined) {
-  const { assembleTeam, loadTeam } = await import("./agents/index.ts");
-  if (team !== undefined) return await loadTeam(LIBRARY, team);
-  const { agents } = loaded.config;
-  return await assembleTeam({
-    folder: agents.folder,
-    libraryFolder: LIBRARY,
-    team: agents.team,
-    list: agents.list,
-    listSource: loaded.files[0] ?? "the configuration",
-  });
-}
-
-async function requireModel(place: Place, options: Omit<HostOptions, "log">): Promise<void> {
-  const loaded = await configFor(place, options);
-  const { defaultModel } = await import("./models/index.ts");
-  if ((loaded.config.models.default ?? defaultModel(place.world.env)) !== undefined) return;
-  const team = await teamOf(loaded, options.team);
-  const silent = team.filter((agent) => agent.models.length === 0).map((agent) => agent.name);
-  if (silent.length === 0) return;
-  throw new CadreError(
-    "no_model",
-    `No model can be called: no provider key is set, and ${silent.join(", ")} ${silent.length === 1 ? "names" : "name"} no model.`,
-    {
-      next: [
-        "export ANTHROPIC_API_KEY=…        or OPENAI_API_KEY, GEMINI_API_KEY",
-        "models.default in cadre.yaml      any other provider, also a local one",
-        "cadre run --example first-run     plays a script, free, no model is called",
-      ],
-    },
-  );
-}
-
-// ---- Hubs ---------------------------------------------------------------------------------
-
-/** A hub that is just starting has taken its folder before it listens. */
-const STARTING_MS_MAX = 5_000;
-const LOOK_AGAIN_MS = 50;
-
-async function attach(place: Place, where: Where): Promise<Hub | undefined> {
-  const { world } = place;
-  if (where.url !== undefined) return await remoteHub(place, where, where.url, undefined);
-  const { home } = await configFor(place, where);
-  for (let waited = 0; ; waited += LOOK_AGAIN_MS) {
-    if (!existsSync(home)) return undefined;
-    const facts = readHub(home);
-    if (facts === undefined) return undefined;
-    if (facts.url !== undefined) return await remoteHub(place, where, facts.url, home);
-    if (waited >= STARTING_MS_MAX) {
-      throw new CadreError(
-        "not_ready",
-        `The hub of ${home} (pid ${facts.pid}) does not listen yet. Try again.`,
-      );
-    }
-    await world.clock.sleep(LOOK_AGAIN_MS);
-  }
-}
-
-async function remoteHub(
-  place: Place,
-  where: Where,
-  url: string,
-  home: string | undefined,
-): Promise<Hub> {
-  const { remoteClient } = await import("./operations/index.ts");
-  const token = await tokenFor(place, where, home);
-  const client = remoteClient<CadreContract>({ url, token, world: place.world });
-  return {
-    client,
-    url,
-    home,
-    isDefaultHome: where.home === undefined,
-    kind: "attached",
-    stop: () => client.close(),
-  };
-}
-
-async function tokenFor(place: Place, where: Where, home: string | undefined): Promise<string> {
-  const given = place.world.env("CADRE_TOKEN");
-  if (given !== undefined) return given;
-  const file = join(home ?? (await configFor(place, where)).home, "token");
-  try {
-    return (await readFile(file, "utf8")).trim();
-  } catch (error) {
-    throw new CadreError(
-      "unauthenticated",
-      `No token to show to the hub: ${file} can't be read (${messageOf(error)}).`,
-      {
-        next: ["export CADRE_TOKEN=…     the text of the hub's token file"],
-        cause: error,
-      },
-    );
-  }
-}
-
-async function open(place: Place, where: Where): Promise<Hub> {
-  const running = await attach(place, where);
-  if (running !== undefined) return running;
-  const loaded = await configFor(place, where);
-  const { home, config } = loaded;
-  if (config.store.engine === "sqlite" && !existsSync(join(home, "cadre.db"))) {
-    throw new CadreError("not_ready", `Nothing was started yet in ${home}.`, {
-      next: ['cadre run "OBJECTIVE"', "cadre up"],
-    });
-  }
-  const { createApp } = await import("./app.ts");
-  const app = await createApp({
-    config,
-    home,
-    world: place.world,
-    log: silentLog,
-    listen: false,
-    works: false,
-  });
-  return hubOf(app, home, where, "store");
-}
-
-async function hostHub(place: Place, options: HostOptions): Promise<Hub> {
-  const { world } = place;
-  const loaded = await configFor(place, options);
-  const { config, home } = loaded;
-  const agents = await teamOf(loaded, options.team);
-  const log = processLog(world, options.log === "file" ? join(home, "cadre.log") : undefined);
-  for (const notice of loaded.notices) log.warn({}, notice);
-  const rehearsalFolder = config.models.rehearsal;
-  const { createApp } = await import("./app.ts");
-  const app = await createApp({
-    config,
-    home,
-    world,
-    log,
-    listen: true,
-    agents,
-    ...(rehearsalFolder === undefined ? {} : { rehearsalFolder }),
-  });
-  return hubOf(app, home, options, "hosted");
-}
-
-const hubOf = (app: App, home: string, where: Where, kind: Hub["kind"]): Hub => ({
-  client: app.client,
-  url: app.url,
-  home,
-  isDefaultHome: where.home === undefined,
-  kind,
-  stop: (how) => app.stop(how),
-});
 
 // ---- Doctor -------------------------------------------------------------------------------
 
@@ -372,7 +198,7 @@ async function initialise({ folder, team }: { readonly folder: string; readonly 
     ((await writeNew(file, text)) ? wrote : kept).push(file);
   };
   await mkdir(join(folder, "agents"), { recursive: true });
-  await write(join(folder, HOME_CONFIG), FIRST_CONFIG);
+  await write(join(folder, CONFIG_FILE), FIRST_CONFIG);
   for (const { name } of agents) {
     const file = `${name}.md`;
     await write(

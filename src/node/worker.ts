@@ -5,6 +5,7 @@
 import type { Agent } from "../agents/index.ts";
 import { CadreError, Doorbell, type Millis, messageOf, ringsFor } from "../platform/index.ts";
 import type { Failure } from "../tasks/index.ts";
+import { COOLDOWN_TOPICS } from "./fallback.ts";
 import { isForLater, patiently } from "./run/patience.ts";
 import { treeOf } from "./run/place.ts";
 import type { RunControl, RunEnd, RunPorts } from "./run/ports.ts";
@@ -93,6 +94,7 @@ export class Worker {
     this.#isStarted = true;
     this.#unsubscribe = this.#ports.wakes((topics) => {
       if (ringsFor(topics, WORK_TOPICS)) this.#mayWork.ring();
+      if (ringsFor(topics, COOLDOWN_TOPICS)) this.#ports.fallback?.forget();
       if (ringsFor(topics, STOP_TOPICS) && this.#held.size > 0) this.#mustBeat.ring();
     });
     await patiently(() => this.#offer(), this.#ports.world, this.#leaving.signal);

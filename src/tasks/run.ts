@@ -69,6 +69,8 @@ export const step = z.discriminatedUnion("kind", [
     code: z.string(),
     message: z.string(),
     retry: z.enum(["never", "later"]),
+    /** A4. The kind of failure, when the provider was asked at all. */
+    class: z.string().optional(),
     /** The pause the provider asked for. */
     retryAfterMs: z.int().nonnegative().optional(),
   }),

@@ -2,8 +2,16 @@
 // test holds in its hand.
 import type { TestContext } from "node:test";
 import { type Agent, agentMigrations } from "../../src/agents/index.ts";
-import type { Model, ModelAnswer, ModelRequest } from "../../src/models/index.ts";
-import { Worker, type WorkerPorts } from "../../src/node/index.ts";
+import {
+  chooseCandidate,
+  type Model,
+  type ModelAnswer,
+  type ModelContract,
+  type ModelRequest,
+  modelMigrations,
+  modelOperations,
+} from "../../src/models/index.ts";
+import { Fallback, Worker, type WorkerPorts } from "../../src/node/index.ts";
 import {
   type Client,
   createInvoker,
@@ -39,6 +47,8 @@ import { countedStore } from "../simulation/faults.ts";
 import { SimTime, seededRandom } from "../simulation/time.ts";
 import { openTestStore } from "./store.ts";
 
+export type BenchContract = TaskContract & ModelContract;
+
 /** What the model says, from the request and how often it was asked before. */
 export type Answering = (request: ModelRequest, asked: number) => Said | Promise<Said>;
 export type Said = Partial<Pick<ModelAnswer, "text" | "finish">> & {
@@ -56,7 +66,7 @@ export type WorkerSetting = {
 };
 
 export type WorkerBench = {
-  readonly client: Client<TaskContract>;
+  readonly client: Client<BenchContract>;
   readonly time: SimTime;
   /** Every operation workers called, in order. */
   readonly calls: string[];
@@ -89,6 +99,7 @@ export async function workerBench(t: TestContext, setting: WorkerSetting): Promi
     idempotencyMigration,
     ...taskMigrations,
     ...agentMigrations,
+    ...modelMigrations,
   ];
   const store = countedStore(await openTestStore(t, migrations), time);
   const bus = localBus();
@@ -107,15 +118,15 @@ export async function workerBench(t: TestContext, setting: WorkerSetting): Promi
       },
       authorizer: { mayCall: () => true, mayAct: () => true },
     },
-    [...taskOperations],
+    [...taskOperations, ...modelOperations({ config: { providers: {} }, env: world.env })],
   );
   const stream = eventStream({ store, bus, world });
-  const client = localClient<TaskContract>(
+  const client = localClient<BenchContract>(
     { invoker, stream },
     { kind: "internal", principal: { id: "user:test", kind: "user", roles: ["admin"] } },
   );
   const calls: string[] = [];
-  const counted: Client<TaskContract> = {
+  const counted: Client<BenchContract> = {
     ...client,
     call: (name, input, options) => {
       calls.push(name);
@@ -127,6 +138,7 @@ export async function workerBench(t: TestContext, setting: WorkerSetting): Promi
   const ports: Omit<WorkerPorts, "node"> = {
     client: setting.between?.(counted) ?? counted,
     model: modelOf(setting.answer, time),
+    fallback: new Fallback({ client: counted, choose: chooseCandidate, world }),
     pipeline: createPipeline({ tools: setting.tools ?? [], world, log }),
     workspaces: setting.workspaces ?? noWorkspaces,
     sandbox: refusingSandbox([]),

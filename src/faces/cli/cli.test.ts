@@ -196,13 +196,26 @@ test("merge and undo find the repository by the task", async (t) => {
   const id = (await run(...SUBMIT, "--workspace", workspace)).out.trim();
   const other = (await run(...SUBMIT)).out.trim();
 
-  assert.equal((await run("runs", "merge", id.slice(-6))).code, 0);
+  assert.equal((await run("runs", "merge", id.slice(-6), "--anyway")).code, 0);
   assert.equal((await run("runs", "undo", id)).code, 0);
   assert.deepEqual(
     asked.filter((line) => !line.startsWith("stop")),
     [`merge /src/shop ${id}`, `undo /src/shop ${id}`],
   );
   assert.equal((await run("runs", "merge", other)).code, 7);
+});
+
+test("work of an objective that is not done is merged only when that is said", async (t) => {
+  const { run, asked } = await openCli(t);
+  const workspace = '{"kind":"worktree","repository":"/src/shop"}';
+  const id = (await run(...SUBMIT, "--workspace", workspace)).out.trim();
+
+  const { code, err } = await run("runs", "merge", id);
+
+  assert.equal(code, 7);
+  assert.match(err, new RegExp(`${id} is queued: what it did so far may be half done`));
+  assert.match(err, new RegExp(`→ cadre runs merge ${id} --anyway`));
+  assert.ok(!asked.some((line) => line.startsWith("merge")));
 });
 
 test("doctor says what was tried and how to mend it, and exits 1 when agents can't run", async (t) => {

@@ -7,11 +7,11 @@ import { agentOperations } from "../../agents/index.ts";
 import { type App, createApp } from "../../app.ts";
 import { config } from "../../config/index.ts";
 import { systemOperations } from "../../hub/index.ts";
-import { eventOperations, type Operation } from "../../operations/index.ts";
+import { eventOperations, type HubState, type Operation } from "../../operations/index.ts";
 import { CadreError, realWorld, silentLog } from "../../platform/index.ts";
 import { taskOperations } from "../../tasks/index.ts";
 import { runCli } from "./cli.ts";
-import type { CliHost, Hub } from "./host.ts";
+import type { CliHost, Hub, Unfinished } from "./host.ts";
 import { type RecordingTerminal, recordingTerminal } from "./terminal.testing.ts";
 
 export const REGISTRY: readonly Operation[] = [
@@ -35,6 +35,8 @@ export type CliBench = {
   readonly host: CliHost;
   /** What was asked of the host beside the hub: `merge /repo task_…`. */
   readonly asked: readonly string[];
+  /** The line to the hub falls, or is back. */
+  tellState(state: HubState): void;
   run(...argv: readonly string[]): Promise<Outcome>;
   /** The same on a terminal the test holds in its hand. */
   on(terminal: RecordingTerminal, ...argv: readonly string[]): Promise<Outcome>;
@@ -43,7 +45,11 @@ export type CliBench = {
 /** `kind`: how the command line comes by the hub. */
 export async function openCli(
   t: TestContext,
-  options: { readonly kind?: Hub["kind"]; readonly env?: { readonly [name: string]: string } } = {},
+  options: {
+    readonly kind?: Hub["kind"];
+    readonly env?: { readonly [name: string]: string };
+    readonly unfinished?: readonly Unfinished[];
+  } = {},
 ): Promise<CliBench> {
   const kind = options.kind ?? "attached";
   const home = await mkdtemp(join(tmpdir(), "cadre-cli-"));
@@ -64,6 +70,7 @@ export async function openCli(
     await rm(home, { recursive: true, force: true });
   });
   const asked: string[] = [];
+  const listeners = new Set<(state: HubState) => void>();
   // The hub outlives each command: the test goes on with it.
   const hub: Hub = {
     client: app.client,
@@ -71,6 +78,10 @@ export async function openCli(
     home,
     isDefaultHome: true,
     kind,
+    onState(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     async stop(how) {
       asked.push(`stop ${how}`);
     },
@@ -96,7 +107,9 @@ export async function openCli(
       { name: "Sandbox", level: "fail", found: "none works", mend: ["apt install bubblewrap"] },
     ],
     repositoryOf: async (path) => (path.endsWith("repo") ? path : undefined),
+    hasCommit: async (repository) => !repository.includes("empty"),
     copyExample: async () => ({ home, project: join(home, "repo"), objective: "Play" }),
+    unfinished: async () => options.unfinished ?? [],
     initialise: async () => ({ wrote: [join(home, "cadre.yaml")], kept: [] }),
     diffstat: async () => undefined,
     async merge({ repository, root }) {
@@ -116,5 +129,8 @@ export async function openCli(
     const code = await runCli(argv, host, terminal);
     return { code, out: terminal.stdout, err: terminal.stderr };
   };
-  return { app, host, asked, on, run: (...argv) => on(recordingTerminal(), ...argv) };
+  const tellState = (state: HubState) => {
+    for (const listener of listeners) listener(state);
+  };
+  return { app, host, asked, on, tellState, run: (...argv) => on(recordingTerminal(), ...argv) };
 }

@@ -3,7 +3,7 @@ import { asCadreError, CadreError, ERROR_CODES, nearest } from "../../platform/i
 import { badUsage, type CommandContext, type CommandSpec, lastValue, nameOf } from "./command.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { listEvents } from "./commands/events.ts";
-import { projected } from "./commands/rooms.ts";
+import { clearModel, listModels } from "./commands/models.ts";
 import { run } from "./commands/run.ts";
 import { mergeRun, showRun, undoRun } from "./commands/runs.ts";
 import { doctor, status } from "./commands/status.ts";
@@ -17,7 +17,7 @@ import { errorJson, errorLines, printLines } from "./print.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Rooms whose commands are projected: known without loading a single operation. */
-const ROOMS = ["tasks", "runs", "agents"] as const;
+const ROOMS = ["tasks", "runs", "agents", "models"] as const;
 
 /** Commands made by hand. In a room they take the place of a projected one of the same name. */
 const byHand = (host: CliHost): readonly CommandSpec[] => [
@@ -28,6 +28,8 @@ const byHand = (host: CliHost): readonly CommandSpec[] => [
   showRun,
   mergeRun,
   undoRun,
+  listModels,
+  clearModel,
   listEvents,
   status,
   doctor,
@@ -38,7 +40,10 @@ const byHand = (host: CliHost): readonly CommandSpec[] => [
 export async function allCommands(host: CliHost): Promise<readonly CommandSpec[]> {
   const hand = byHand(host);
   const taken = new Set(hand.map(nameOf));
-  const operations = await host.operations();
+  const [{ projected }, operations] = await Promise.all([
+    import("./commands/rooms.ts"),
+    host.operations(),
+  ]);
   const fromRegistry = operations
     .filter((operation) => operation.command !== null)
     .map(projected)
@@ -97,7 +102,7 @@ async function dispatch(argv: readonly string[], stage: Stage): Promise<number> 
   if (hasSwitch(argv, "help", "h")) {
     return await help(verb === undefined ? [first.word] : spec.path, host, terminal);
   }
-  const parsed = parse(
+  const parsed = await parse(
     spec,
     argv.filter((_, at) => at !== first.at && at !== verb?.at),
   );

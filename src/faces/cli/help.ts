@@ -23,6 +23,7 @@ export const FRONT_PAGE: readonly {
       ["tasks", "list, show, why, watch, retry, cancel"],
       ["runs", "list, show, merge, undo"],
       ["agents", "list, show"],
+      ["models", "list, clear"],
       ["events", "what happened; --follow"],
       ["status", "what the hub is and what it has to do"],
     ],
@@ -51,7 +52,7 @@ export const EXIT_CODES: readonly (readonly [number, string, string])[] = [
 ];
 
 const row = (left: string, right: string): string[] => {
-  const lines = wrap(right, 78 - COLUMN);
+  const lines = right === "" ? [] : wrap(right, 78 - COLUMN);
   // A left side that fills its column pushes the right one to the next line.
   const first =
     widthOf(left) < COLUMN - 1
@@ -85,7 +86,7 @@ export function frontPage(): string[] {
     ...row("--version", "print the version"),
     "",
     "Examples",
-    '  cadre run "Add rate limiting to the public API" --budget 12',
+    '  cadre run "Add rate limiting to the public API"',
     "  cadre run --example first-run",
     "  cadre tasks why task_x7p2qa",
     "",
@@ -104,7 +105,7 @@ export function usageOf(spec: CommandSpec): string {
 
 /** One command: a sentence, usage, options with defaults, examples, neighbours. */
 export function commandPage(spec: CommandSpec, neighbours: readonly CommandSpec[]): string[] {
-  const near = neighbours.filter((other) => other !== spec).map(nameOf);
+  const near = neighbours.map(nameOf).filter((name) => name !== nameOf(spec));
   return [
     ...wrap(spec.summary, 80),
     "",

@@ -1,7 +1,8 @@
 // What the command line needs from the program around it. The composition root gives it; the
 // face itself knows no feature behind it.
-import type { Client, Operation } from "../../operations/index.ts";
+import type { Client, HubState, Operation } from "../../operations/index.ts";
 import type { Check, World } from "../../platform/index.ts";
+import type { TaskView } from "../../tasks/index.ts";
 import type { CadreContract } from "../contract.ts";
 
 export type CadreClient = Client<CadreContract>;
@@ -24,6 +25,8 @@ export type Hub = {
   readonly isDefaultHome: boolean;
   /** hosted: lives in this process and works. store: opened for a look, nothing works. */
   readonly kind: "hosted" | "attached" | "store";
+  /** Hears when the line to it falls and comes back, until the returned function is called. */
+  onState(listener: (state: HubState) => void): () => void;
   /** Lets go of it; a hosted one stops first. Twice is fine. */
   stop(how: "graceful" | "now"): Promise<void>;
 };
@@ -51,6 +54,14 @@ export type Example = {
   readonly home: string;
   readonly project: string;
   readonly objective: string;
+};
+
+/** An example that was started, has work left, and that nobody works on now. */
+export type Unfinished = {
+  /** Its own home. Absolute. */
+  readonly home: string;
+  readonly root: TaskView["id"];
+  readonly title: string;
 };
 
 export type DiffStat = {
@@ -89,8 +100,12 @@ export interface CliHost {
   checks(where: Where): Promise<readonly Check[]>;
   /** Top folder of the git repository around a path; undefined when there is none. */
   repositoryOf(path: string): Promise<string | undefined>;
+  /** Whether work trees of this repository have something to start from. */
+  hasCommit(repository: string): Promise<boolean>;
   /** Copies a shipped example into the home, its project as a fresh git repository. */
   copyExample(name: string, home: string): Promise<Example>;
+  /** Examples played below a home that were cut off, newest first. */
+  unfinished(home: string): Promise<readonly Unfinished[]>;
   /** Writes `cadre.yaml` and a team's agent files into a folder; keeps what is there. */
   initialise(options: {
     readonly folder: string;

@@ -14,12 +14,16 @@ export type {
   Hub,
   Integration,
   Settings,
+  Unfinished,
   Where,
 } from "./host.ts";
 export {
   checkNode,
   checkPort,
   copyExample,
+  hasCommit,
+  makeHome,
+  playedHomes,
   reportBug,
   repositoryOf,
   writeNew,

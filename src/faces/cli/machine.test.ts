@@ -1,11 +1,21 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { CadreError, realWorld } from "../../platform/index.ts";
-import { checkPort, copyExample, reportBug, repositoryOf, writeNew } from "./machine.ts";
+import {
+  checkPort,
+  copyExample,
+  hasCommit,
+  makeHome,
+  playedHomes,
+  reportBug,
+  repositoryOf,
+  writeNew,
+} from "./machine.ts";
 
 const world = realWorld();
 
@@ -51,6 +61,54 @@ test("an unknown example is refused with those there are", async (t) => {
     assert.deepEqual(error.next, ["cadre run --example first"]);
     return true;
   });
+});
+
+test("a variant of an example is the same with another configuration; both are named", async (t) => {
+  const from = await examples(t);
+  await writeFile(join(from, "first", "cadre.broken.yaml"), "models:\n  rehearsal: broken\n");
+  const home = await folder(t);
+
+  const { home: copy } = await copyExample(world, { examples: from, name: "first/broken" }, home);
+
+  assert.match(await readFile(join(copy, "cadre.yaml"), "utf8"), /rehearsal: broken/);
+  await assert.rejects(copyExample(world, { examples: from, name: "first/other" }, home), {
+    message: 'There is no example "first/other". There are: first, first/broken.',
+  });
+});
+
+test("played examples are found newest first, and only those", async (t) => {
+  const from = { examples: await examples(t), name: "first" };
+  const home = await folder(t);
+  for (let copies = 0; copies < 10; copies++) await copyExample(world, from, home);
+  await mkdir(join(home, "first", "notes"));
+  await mkdir(join(home, "artifacts", "1"), { recursive: true });
+
+  const played = await playedHomes(from.examples, home);
+
+  assert.equal(played.length, 10);
+  assert.deepEqual(played.slice(0, 2), [join(home, "first", "10"), join(home, "first", "9")]);
+});
+
+test("a home that can't be made is refused with its path and another way", async (t) => {
+  const file = join(await folder(t), "file");
+  await writeFile(file, "");
+
+  await assert.rejects(makeHome(join(file, "state")), (error) => {
+    assert.ok(error instanceof CadreError);
+    assert.equal(error.code, "store_read_only");
+    assert.ok(error.message.includes(join(file, "state")));
+    return true;
+  });
+});
+
+test("a repository without a commit is told apart from one with", async (t) => {
+  const from = { examples: await examples(t), name: "first" };
+  const { project } = await copyExample(world, from, await folder(t));
+  const empty = await folder(t);
+  execFileSync("git", ["init", "--quiet", empty]);
+
+  assert.equal(await hasCommit(world, project), true);
+  assert.equal(await hasCommit(world, empty), false);
 });
 
 test("a folder outside any repository has none; a missing folder is refused", async (t) => {

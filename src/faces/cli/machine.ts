@@ -1,6 +1,6 @@
 // This machine as the command line meets it: repositories, examples, ports, reports of bugs.
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { access, constants, cp, mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, relative, sep } from "node:path";
@@ -51,9 +51,40 @@ export async function repositoryOf(world: World, path: string): Promise<string |
   return exit.code === 0 ? exit.stdout.trim() : undefined;
 }
 
+/** Agents work in work trees, and a work tree starts from a commit. */
+export async function hasCommit(world: World, repository: string): Promise<boolean> {
+  const exit = await git(world, repository, ["rev-parse", "--verify", "--quiet", "HEAD"]);
+  return exit.code === 0;
+}
+
+// ---- Homes ---------------------------------------------------------------------------------
+
+/** Makes the folder of a state. Errors: `store_read_only` with the reason, and what else to name. */
+export async function makeHome(home: string): Promise<void> {
+  try {
+    await mkdir(home, { recursive: true, mode: 0o700 });
+    await access(home, constants.W_OK);
+  } catch (error) {
+    throw new CadreError(
+      "store_read_only",
+      `The state's folder ${home} can't be written: ${messageOf(error)}.`,
+      {
+        details: { home },
+        next: [
+          "CADRE_HOME=PATH     a folder you may write, for all commands",
+          "cadre … --home PATH",
+        ],
+        cause: error,
+      },
+    );
+  }
+}
+
 // ---- Examples -----------------------------------------------------------------------------
 
 const EXAMPLE_OBJECTIVE = "Fix the failing tests";
+/** An example may be played in another way, `NAME/VARIANT`: with this configuration as its own. */
+const VARIANT_FILE = /^cadre\.([a-z0-9-]+)\.yaml$/;
 
 /** Copies one of the shipped examples into a home of its own below `home`. Errors: `not_found`. */
 export async function copyExample(
@@ -61,25 +92,56 @@ export async function copyExample(
   from: { readonly examples: string; readonly name: string },
   home: string,
 ): Promise<Example> {
-  const { name } = from;
-  const entries = await readdir(from.examples, { withFileTypes: true });
-  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  if (!names.includes(name)) {
+  const names = await exampleNames(from.examples);
+  if (!names.includes(from.name)) {
     throw new CadreError(
       "not_found",
-      `There is no example "${name}". There are: ${names.join(", ")}.`,
+      `There is no example "${from.name}". There are: ${names.join(", ")}.`,
       { next: names.map((one) => `cadre run --example ${one}`) },
     );
   }
+  const [name = "", variant] = from.name.split("/");
   const source = join(from.examples, name);
+  await makeHome(home);
   const folder = await freshFolder(join(home, name));
   await keepOutOfGit(home);
   // Built or installed things of someone who tried the example by hand are no part of it.
   const isOurs = (path: string) => !relative(source, path).split(sep).includes("node_modules");
   await cp(source, folder, { recursive: true, filter: isOurs });
+  if (variant !== undefined) {
+    await cp(join(source, `cadre.${variant}.yaml`), join(folder, "cadre.yaml"));
+  }
   const project = join(folder, "project");
+  // npm leaves files of this name out of a package.
+  await writeNew(join(project, ".gitignore"), "node_modules/\n");
   await startRepository(world, project);
   return { home: folder, project, objective: EXAMPLE_OBJECTIVE };
+}
+
+/** `first-run`, `first-run/broken`: every example, each followed by its variants. */
+async function exampleNames(examples: string): Promise<readonly string[]> {
+  const entries = await readdir(examples, { withFileTypes: true });
+  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const all = names.sort().map(async (name) => {
+    const files = (await readdir(join(examples, name))).sort();
+    const variants = files.flatMap((file) => VARIANT_FILE.exec(file)?.[1] ?? []);
+    return [name, ...variants.map((variant) => `${name}/${variant}`)];
+  });
+  return (await Promise.all(all)).flat();
+}
+
+/** Homes of examples that were played below `home`, newest first. */
+export async function playedHomes(examples: string, home: string): Promise<readonly string[]> {
+  const names = (await exampleNames(examples)).filter((name) => !name.includes("/"));
+  const played = names.map(async (name) => {
+    const folder = join(home, name);
+    const numbers = existsSync(folder) ? (await readdir(folder)).map(Number) : [];
+    return numbers
+      .filter((number) => number > 0)
+      .sort((a, b) => b - a)
+      .map((number) => join(folder, String(number)));
+  });
+  return (await Promise.all(played)).flat();
 }
 
 const AUTHOR = ["user.name=Cadre", "user.email=cadre@cadre.invalid", "commit.gpgsign=false"];

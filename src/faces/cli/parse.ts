@@ -1,6 +1,6 @@
 // From words on the command line to a command and its options. Commander reads the words; what it
 // has to say about wrong ones is said in our own way.
-import { Command, CommanderError, Option } from "commander";
+import type { Command, CommanderError, Option } from "commander";
 import { type CadreError, nearest } from "../../platform/index.ts";
 import {
   badUsage,
@@ -60,7 +60,9 @@ export function hasSwitch(argv: readonly string[], name: string, short?: string)
 }
 
 /** Reads `argv`, the words of the command's own path already taken out. Throws `invalid_input`. */
-export function parse(spec: CommandSpec, argv: readonly string[]): Parsed {
+export async function parse(spec: CommandSpec, argv: readonly string[]): Promise<Parsed> {
+  // Loaded here: help and version have no words to read.
+  const { Command, CommanderError, Option } = await import("commander");
   const command = new Command(nameOf(spec))
     .exitOverride()
     .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
@@ -68,7 +70,7 @@ export function parse(spec: CommandSpec, argv: readonly string[]): Parsed {
     .allowExcessArguments(false);
   for (const arg of spec.args) command.argument(arg.isRequired ? `<${arg.name}>` : `[${arg.name}]`);
   for (const option of [...spec.options, ...GLOBAL_OPTIONS])
-    command.addOption(commanderOption(option));
+    command.addOption(commanderOption(Option, option));
 
   try {
     command.parse([...argv], { from: "user" });
@@ -80,10 +82,10 @@ export function parse(spec: CommandSpec, argv: readonly string[]): Parsed {
 }
 
 // A value is always gathered in a list, so that a repeated option needs no case of its own.
-function commanderOption(option: OptionSpec): Option {
+function commanderOption(Kind: typeof Option, option: OptionSpec): Option {
   const short = option.short === undefined ? "" : `-${option.short}, `;
-  if (option.value === undefined) return new Option(`${short}--${option.name}`);
-  return new Option(`${short}--${option.name} <${option.value}>`).argParser<string[]>(
+  if (option.value === undefined) return new Kind(`${short}--${option.name}`);
+  return new Kind(`${short}--${option.name} <${option.value}>`).argParser<string[]>(
     (value, before) => [...(before ?? []), value],
   );
 }

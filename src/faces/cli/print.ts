@@ -79,11 +79,12 @@ const COMMAND = /^(?:cadre|npx|npm|git|apt|cd|export|[A-Z_]+=)\b/;
  * One thing to do: a command, or a sentence, with a remark set off by spaces. A command is never
  * broken, for it is to be copied; where it fills the line the remark stands below.
  */
-function stepLines(look: Look, step: string): string[] {
+export function stepLines(look: Look, step: string): string[] {
   const arrow = `  ${mark(look, "next")}`;
   const [command = "", remark] = step.split(/\s{2,}/);
-  if (!COMMAND.test(command)) return hanging(look, arrow, step.replace(/\s{2,}/g, "  "));
-  if (remark === undefined) return [`${arrow} ${command}`];
+  if (remark === undefined) {
+    return COMMAND.test(command) ? [`${arrow} ${command}`] : hanging(look, arrow, command);
+  }
   const line = `${arrow} ${padEnd(command, REMARK_AT)}  ${remark}`;
   return widthOf(cleanLines(line)) <= look.columns
     ? [line]

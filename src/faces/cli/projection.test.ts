@@ -37,7 +37,8 @@ const sample = operation({
   handle: async () => ({}),
 });
 
-const inputFrom = (...argv: readonly string[]) => inputOf(sample, parse(projected(sample), argv));
+const inputFrom = async (...argv: readonly string[]) =>
+  inputOf(sample, await parse(projected(sample), argv));
 
 test("every operation is a command, or says that it is for programs only", async (t) => {
   const { host } = await openCli(t);
@@ -99,8 +100,8 @@ test("the front page names only commands and verbs there are", async (t) => {
   }
 });
 
-test("fields are read by their kind", () => {
-  const input = inputFrom(
+test("fields are read by their kind", async () => {
+  const input = await inputFrom(
     "A title",
     ...["--count", "3", "--is-loud", "--kind", "large"],
     ...["--tags", "a", "--tags", "b", "--parts", '{"size": 2}', "--parts", '[{"size": 3}]'],
@@ -131,15 +132,15 @@ test("fields are read by their kind", () => {
   });
 });
 
-test("what is not written is not sent: defaults are the hub's own", () => {
-  assert.deepEqual(inputFrom("A title"), { title: "A title" });
-  assert.deepEqual(inputFrom("A title", "--deadline", "none"), {
+test("what is not written is not sent: defaults are the hub's own", async () => {
+  assert.deepEqual(await inputFrom("A title"), { title: "A title" });
+  assert.deepEqual(await inputFrom("A title", "--deadline", "none"), {
     title: "A title",
     deadline: null,
   });
 });
 
-test("a value of the wrong kind is refused with the option's name", () => {
+test("a value of the wrong kind is refused with the option's name", async () => {
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
     [["T", "--count", "many"], /--count takes a number, not "many"/],
     [["T", "--place", "{none}"], /--place takes JSON/],
@@ -150,9 +151,9 @@ test("a value of the wrong kind is refused with the option's name", () => {
     ],
   ];
 
-  for (const [argv, message] of wrong) assert.throws(() => inputFrom(...argv), message);
+  for (const [argv, message] of wrong) await assert.rejects(inputFrom(...argv), message);
 });
 
-test("words after -- are never options", () => {
-  assert.deepEqual(inputFrom("--", "--not-an-option"), { title: "--not-an-option" });
+test("words after -- are never options", async () => {
+  assert.deepEqual(await inputFrom("--", "--not-an-option"), { title: "--not-an-option" });
 });

@@ -1,5 +1,4 @@
 // Every operation as a command, made from its declaration: nothing here knows a single one.
-import { z } from "zod";
 import type { Operation } from "../../operations/index.ts";
 import type { Json } from "../../platform/index.ts";
 import { badUsage, kebab, type OptionSpec, type Parsed } from "./command.ts";
@@ -31,7 +30,7 @@ export function commandPath(operation: Pick<Operation, "name">): readonly [strin
 
 /** The fields of an operation's input, as a caller writes them. */
 export function fieldsOf(operation: Operation): Readonly<Record<string, FieldSchema>> {
-  const schema: FieldSchema = z.toJSONSchema(operation.input, {
+  const schema: FieldSchema = operation.input.toJSONSchema({
     io: "input",
     unrepresentable: "any",
   }) as FieldSchema;
@@ -39,7 +38,7 @@ export function fieldsOf(operation: Operation): Readonly<Record<string, FieldSch
 }
 
 export function isRequired(operation: Operation, field: string): boolean {
-  const schema = z.toJSONSchema(operation.input, {
+  const schema = operation.input.toJSONSchema({
     io: "input",
     unrepresentable: "any",
   }) as FieldSchema;
@@ -76,6 +75,9 @@ const VALUE_NAMES: Readonly<Record<Exclude<Shape, "switch">, string>> = {
   json: "JSON",
 };
 
+/** A longer name would only say the option again. */
+const NAME_CHARACTERS_MAX = 8;
+
 function valueName(name: string, field: FieldSchema, shape: Exclude<Shape, "switch">): string {
   if (field.pattern?.startsWith("^task_") === true) return "TASK";
   if (field.pattern?.startsWith("^run_") === true) return "RUN";
@@ -83,7 +85,7 @@ function valueName(name: string, field: FieldSchema, shape: Exclude<Shape, "swit
     (one) => one.pattern?.includes("T(?:") === true,
   );
   if (hasTime) return "TIME";
-  if (shape === "text" && name.length <= 12) return kebab(name).toUpperCase();
+  if (shape === "text" && name.length <= NAME_CHARACTERS_MAX) return kebab(name).toUpperCase();
   return VALUE_NAMES[shape];
 }
 
@@ -92,7 +94,7 @@ export function optionOf(name: string, field: FieldSchema): OptionSpec {
   const shape = shapeOf(field);
   const choices = field.enum?.map(String);
   const parts = [
-    field.description ?? "",
+    phraseOf(field.description ?? ""),
     boundsOf(field),
     choices?.join(", ") ?? "",
     defaultOf(field),
@@ -108,6 +110,10 @@ export function optionOf(name: string, field: FieldSchema): OptionSpec {
     ...(shape === "list" || shape === "pairs" ? { isRepeatable: true } : {}),
   };
 }
+
+/** A schema says it in a sentence, a line of help in a phrase. */
+const phraseOf = (sentence: string): string =>
+  sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, "");
 
 function boundsOf(field: FieldSchema): string {
   const { minimum, maximum } = field;

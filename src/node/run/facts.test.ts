@@ -31,8 +31,7 @@ function failuresOf(transcript: Transcript): Facts["failures"] {
   const other = steps.findLastIndex(
     ({ kind }) => kind !== "model_failed" && kind !== "model_asked" && kind !== "resumed",
   );
-  const row = steps.slice(other + 1).filter((step) => step.kind === "model_failed");
-  return { count: row.length, newest: row.at(-1) };
+  return steps.slice(other + 1).filter((step) => step.kind === "model_failed");
 }
 
 function workedMsOf(transcript: Transcript, now: number): number {
@@ -131,10 +130,8 @@ test("facts folded step by step are those of the whole transcript, clocks that j
       );
       assert.deepEqual(facts.settled, outcomesOf(since));
       assert.deepEqual(facts.failures, failuresOf(transcript));
-      assert.equal(
-        facts.isAsking,
-        steps.findLast(({ kind }) => kind !== "resumed")?.kind === "model_asked",
-      );
+      const newest = steps.findLast(({ kind }) => kind !== "resumed");
+      assert.equal(facts.asking, newest?.kind === "model_asked" ? newest.model : undefined);
       assert.deepEqual(facts.spent, {
         turns: answers.length,
         tokens: answers.length * 15,

@@ -38,10 +38,10 @@ export type Facts = {
   readonly begun: ReadonlySet<string>;
   /** Outcomes since then, by the id of their call. */
   readonly settled: ReadonlyMap<string, Outcome>;
-  /** Failures of the model since anything else happened, and the newest of them. */
-  readonly failures: { readonly count: number; readonly newest: ModelFailure | undefined };
-  /** True when the model was asked and neither answered nor failed: its intent still stands. */
-  readonly isAsking: boolean;
+  /** Failures of models since anything else happened, in order. */
+  readonly failures: readonly ModelFailure[];
+  /** The model that was asked and neither answered nor failed: its intent still stands. */
+  readonly asking: string | undefined;
   readonly spent: Spent;
   /** Plans that were no good, and what was wrong with the newest. */
   readonly invalidPlans: { readonly count: number; readonly newest: string };
@@ -58,7 +58,7 @@ type Stretches = {
   readonly isWaiting: boolean;
 };
 
-const NO_FAILURES: Facts["failures"] = { count: 0, newest: undefined };
+const NO_FAILURES: Facts["failures"] = [];
 
 export const NO_FACTS: Facts = {
   waits: 0,
@@ -69,7 +69,7 @@ export const NO_FACTS: Facts = {
   begun: new Set(),
   settled: new Map(),
   failures: NO_FAILURES,
-  isAsking: false,
+  asking: undefined,
   spent: NOTHING_SPENT,
   invalidPlans: { count: 0, newest: "" },
   clock: { beforeMs: 0, from: undefined, last: 0, isWaiting: false },
@@ -85,9 +85,9 @@ export function advance(facts: Facts, { at, step }: Entry): Facts {
     case "resumed":
       return next;
     case "model_asked":
-      return { ...next, isAsking: true };
+      return { ...next, asking: step.model };
     case "model_failed":
-      return { ...next, isAsking: false, failures: oneMore(facts.failures, step) };
+      return { ...next, asking: undefined, failures: [...facts.failures, step] };
     case "model_answered":
       return {
         ...otherwise(next),
@@ -121,13 +121,8 @@ export function advance(facts: Facts, { at, step }: Entry): Facts {
   }
 }
 
-/** Anything but the model's own failing ends a row of failures. */
-const otherwise = (facts: Facts): Facts => ({ ...facts, isAsking: false, failures: NO_FAILURES });
-
-const oneMore = ({ count }: Facts["failures"], newest: ModelFailure): Facts["failures"] => ({
-  count: count + 1,
-  newest,
-});
+/** Anything but a model's own failing ends a row of failures. */
+const otherwise = (facts: Facts): Facts => ({ ...facts, asking: undefined, failures: NO_FAILURES });
 
 const plus = ({ turns, tokens, costUsd }: Spent, { usage }: Answer): Spent => ({
   turns: turns + 1,

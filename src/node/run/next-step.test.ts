@@ -1,12 +1,40 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { type Cooldowns, chooseCandidate, type ModelName } from "../../models/index.ts";
 import type { Outcome, Step, ToolCallView } from "../../tasks/index.ts";
-import { factsOf } from "./facts.ts";
-import { MODEL_TRIES_MAX, nextStep, type RunLimits, USELESS_ANSWERS_MAX } from "./next-step.ts";
+import { factsOf, type ModelFailure } from "./facts.ts";
+import {
+  type Candidates,
+  MODEL_TRIES_MAX,
+  MODEL_WAIT_MS_MAX,
+  nextStep,
+  type RunLimits,
+  USELESS_ANSWERS_MAX,
+} from "./next-step.ts";
 import type { Answer, Entry } from "./transcript.ts";
 
 const limits: RunLimits = { turnsMax: 100, wallMsMax: 3_600_000, budget: {} };
+
+/** The chain as it stands; those named in `cooling` are busy until then. */
+const chainOf = (
+  models: readonly ModelName[],
+  cooling: { readonly [model: string]: number } = {},
+): Candidates => ({
+  chain: models,
+  choose: (tried) => chooseCandidate(models, cooldownsUntil(cooling), tried, 0),
+  wordsOf: (model) => (model in cooling ? `${model} is busy.` : undefined),
+});
+
+const cooldownsUntil = (cooling: { readonly [model: string]: number }): Cooldowns =>
+  new Map(
+    Object.entries(cooling).map(([model, until]) => [
+      model,
+      { kind: "cooling", track: "traffic", class: "overloaded", failures: 1, since: 0, until },
+    ]),
+  );
+
+const alone = chainOf(["rehearsal/x"]);
 
 const usage = {
   tokensIn: 10,
@@ -60,14 +88,24 @@ const settled = (id: string, outcome: Outcome = { kind: "done", text: "ok" }): S
 });
 const transcript = (...steps: Step[]): Entry[] => steps.map((step, index) => ({ at: index, step }));
 const move = (steps: Step[], over: Partial<RunLimits> = {}, now = steps.length) =>
-  nextStep(factsOf(transcript(...steps)), { ...limits, ...over }, now);
+  nextStep(factsOf(transcript(...steps)), { ...limits, ...over }, now, alone);
 
 test("a run begins by asking the model", () => {
-  assert.deepEqual(move([started]), { kind: "ask_model", tries: 0, isAsked: false });
+  assert.deepEqual(move([started]), {
+    kind: "ask_model",
+    model: "rehearsal/x",
+    tries: 0,
+    isAsked: false,
+  });
 });
 
 test("an intent to ask that stands is not recorded twice", () => {
-  assert.deepEqual(move([started, asked, resumed]), { kind: "ask_model", tries: 0, isAsked: true });
+  assert.deepEqual(move([started, asked, resumed]), {
+    kind: "ask_model",
+    model: "rehearsal/x",
+    tries: 0,
+    isAsked: true,
+  });
 });
 
 test("a recorded answer is acted on, never asked for again", () => {
@@ -176,7 +214,12 @@ test("a model that fails is tried four times in a row, then the run fails", () =
   const third = move([started, ...tries.slice(0, -2)]);
   const last = move([started, ...tries]);
 
-  assert.deepEqual(third, { kind: "ask_model", tries: MODEL_TRIES_MAX - 1, isAsked: false });
+  assert.deepEqual(third, {
+    kind: "ask_model",
+    model: "rehearsal/x",
+    tries: MODEL_TRIES_MAX - 1,
+    isAsked: false,
+  });
   assert.equal(last.kind === "fail" && last.failure.retry, "later");
 });
 
@@ -193,6 +236,123 @@ test("a failure that no other try mends fails at once", () => {
   const out = move([started, asked, failed("never")]);
 
   assert.equal(out.kind === "fail" && out.failure.retry, "never");
+});
+
+// ---- A4 -----------------------------------------------------------------------------------------
+
+const CHAIN: readonly ModelName[] = ["a/one", "b/two", "c/three"];
+
+const moveIn = (steps: readonly Step[], candidates: Candidates, now = 0) =>
+  nextStep(factsOf(transcript(...steps)), limits, now, candidates);
+
+const failedAs = (model: string, over: Partial<ModelFailure> = {}): Step => ({
+  kind: "model_failed",
+  model,
+  code: "model_failed",
+  message: `${model} broke.`,
+  retry: "later",
+  class: "overloaded",
+  ...over,
+});
+
+test("a model that failed is followed by the next of the chain at once, each asked once", () => {
+  const candidates = chainOf(CHAIN);
+  const two = [started, asked, failedAs("a/one"), asked, failedAs("b/two")];
+
+  assert.deepEqual(moveIn(two.slice(0, 3), candidates), {
+    kind: "ask_model",
+    model: "b/two",
+    tries: 0,
+    isAsked: false,
+  });
+  assert.deepEqual(moveIn(two, candidates), {
+    kind: "ask_model",
+    model: "c/three",
+    tries: 0,
+    isAsked: false,
+  });
+});
+
+test("when the whole chain failed, the last one's own words surface, to be tried later", () => {
+  const steps = [
+    started,
+    failedAs("a/one"),
+    failedAs("b/two"),
+    failedAs("c/three", { class: "bad_request", retry: "never" }),
+  ];
+
+  assert.deepEqual(moveIn(steps, chainOf(CHAIN)), {
+    kind: "fail",
+    failure: { code: "model_failed", message: "c/three broke.", retry: "later" },
+  });
+});
+
+test("a chain in which every try is hopeless fails for good", () => {
+  const steps = CHAIN.map((model) => failedAs(model, { class: "auth", retry: "never" }));
+
+  const out = moveIn([started, ...steps], chainOf(CHAIN));
+
+  assert.equal(out.kind === "fail" && out.failure.retry, "never");
+});
+
+test("an answer lets the whole chain be asked again, from its start", () => {
+  const answer = answered({ model: "b/two", calls: [call("a")] });
+
+  const out = moveIn([started, failedAs("a/one"), asked, answer, settled("a")], chainOf(CHAIN));
+
+  assert.equal(out.kind === "ask_model" && out.model, "a/one");
+});
+
+test("a conversation too long for one model is sent to no other", () => {
+  const out = moveIn(
+    [started, failedAs("a/one", { class: "context_overflow", retry: "never" })],
+    chainOf(CHAIN),
+  );
+
+  assert.equal(out.kind === "fail" && out.failure.retry, "never");
+  assert.match(out.kind === "fail" ? out.failure.message : "", /a\/one broke\..*Split the task/);
+});
+
+test("when all cool down, the run waits for the first that is free, but not for long", () => {
+  const soon = chainOf(CHAIN, { "a/one": 90_000, "b/two": MODEL_WAIT_MS_MAX, "c/three": 70_000 });
+  const late = chainOf(CHAIN, { "a/one": 90_000, "b/two": 80_000, "c/three": 70_000 });
+
+  assert.deepEqual(moveIn([started], soon), {
+    kind: "wait_for_model",
+    model: "b/two",
+    until: MODEL_WAIT_MS_MAX,
+  });
+  const out = moveIn([started], late);
+  assert.equal(out.kind === "fail" && out.failure.retry, "later");
+  assert.match(
+    out.kind === "fail" ? out.failure.message : "",
+    /^c\/three is busy\. Every model of the chain cools down; c\/three may be asked again from /,
+  );
+});
+
+test("the only model that cools down for another run's failure is waited for as well", () => {
+  const busy = chainOf(["rehearsal/x"], { "rehearsal/x": 5_000 });
+
+  assert.equal(moveIn([started], busy).kind, "wait_for_model");
+  assert.equal(moveIn([started, asked, failed("later")], busy).kind, "ask_model");
+});
+
+test("an intent that stands for one model is none for the model that is asked instead", () => {
+  const intent: Step = { kind: "model_asked", model: "a/one" };
+  const isAsked = (cooling: { readonly [model: string]: number }) => {
+    const out = moveIn([started, intent, resumed], chainOf(CHAIN, cooling));
+    return out.kind === "ask_model" && [out.model, out.isAsked];
+  };
+
+  assert.deepEqual(isAsked({}), ["a/one", true]);
+  assert.deepEqual(isAsked({ "a/one": 30_000 }), ["b/two", false]);
+});
+
+test("without any model the task fails, and says what to set", () => {
+  const out = moveIn([started], chainOf([]));
+
+  assert.equal(out.kind === "fail" && out.failure.code, "no_model");
+  assert.match(out.kind === "fail" ? out.failure.message : "", /models\.default/);
 });
 
 test("a model that never stops calling tools meets the limit of turns", () => {
@@ -231,10 +391,10 @@ test("time worked is bounded, and time waited for children is not counted", () =
     { at: 5 * hour, step: { kind: "told", from: "children", text: "ok" } },
   ];
 
-  assert.equal(nextStep(factsOf(parked), limits, 5 * hour + 1_000).kind, "ask_model");
-  assert.equal(nextStep(factsOf(parked), limits, 6 * hour).kind, "fail");
+  assert.equal(nextStep(factsOf(parked), limits, 5 * hour + 1_000, alone).kind, "ask_model");
+  assert.equal(nextStep(factsOf(parked), limits, 6 * hour, alone).kind, "fail");
   assert.equal(
-    nextStep(factsOf(parked), { ...limits, budget: { wallMs: 500 } }, 5 * hour + 1_000).kind,
+    nextStep(factsOf(parked), { ...limits, budget: { wallMs: 500 } }, 5 * hour + 1_000, alone).kind,
     "fail",
   );
 });
@@ -245,7 +405,7 @@ test("a clock that jumps back neither ends a run nor makes its time negative", (
     { at: 1_000_000, step: resumed },
   ];
 
-  assert.equal(nextStep(factsOf(entries), limits, 5).kind, "ask_model");
+  assert.equal(nextStep(factsOf(entries), limits, 5, alone).kind, "ask_model");
 });
 
 test("an answer cut off or empty is told to the model, a bounded number of times", () => {
@@ -281,11 +441,13 @@ function play(script: readonly Turn[], from: readonly Step[]) {
   const steps = [...from];
   const effects = new Map<string, number>();
   for (let moves = 0; moves < 500; moves++) {
-    const next = nextStep(factsOf(transcript(...steps)), limits, 0);
+    const next = nextStep(factsOf(transcript(...steps)), limits, 0, alone);
     if (next.kind === "finish" || next.kind === "fail") return { steps, effects, end: next };
     if (next.kind === "tell") steps.push({ kind: "told", from: "cadre", text: next.text });
     else if (next.kind === "hear_children") {
       steps.push({ kind: "told", from: "children", text: "They ended." });
+    } else if (next.kind === "wait_for_model") {
+      throw new Error("No model cools down here.");
     } else if (next.kind === "ask_model") {
       if (!next.isAsked) steps.push(asked);
       steps.push(answerOf(script, steps, next.tries));

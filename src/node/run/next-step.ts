@@ -3,14 +3,24 @@
 //
 // Keeps A3. A recorded answer is never asked for again; a call whose intent stands without an
 // outcome is repeated as a repetition; a settled call is never made again.
-import { type Millis, unreachable } from "../../platform/index.ts";
+import type { Choice, ModelName } from "../../models/index.ts";
+import { iso, type Millis, unreachable } from "../../platform/index.ts";
 import type { Budget, Failure, ToolCallView } from "../../tasks/index.ts";
-import { type Facts, NOTHING_SPENT, type Spent, timesTold, workedMs } from "./facts.ts";
+import {
+  type Facts,
+  type ModelFailure,
+  NOTHING_SPENT,
+  type Spent,
+  timesTold,
+  workedMs,
+} from "./facts.ts";
 import { GIVE_UP, PLAN } from "./internal-names.ts";
 import { type Answer, TELLERS } from "./transcript.ts";
 
 export type Move =
   | Asking
+  /** A4. All models that could be asked cool down: this one is free again first. */
+  | { readonly kind: "wait_for_model"; readonly model: ModelName; readonly until: Millis }
   | { readonly kind: "call_tool"; readonly call: ToolCallView; readonly isRepeat: boolean }
   /** The run parked and was claimed again: fetch how the tasks of that wait ended. */
   | { readonly kind: "hear_children"; readonly wait: number; readonly forConflict: boolean }
@@ -22,7 +32,8 @@ export type Move =
 
 export type Asking = {
   readonly kind: "ask_model";
-  /** Failures in a row so far; more than 0 means wait a backoff first. */
+  readonly model: ModelName;
+  /** Failures in a row of the only model there is; more than 0 means wait a backoff first. */
   readonly tries: number;
   /** The provider asked to be left alone for so long, when it last failed. */
   readonly retryAfterMs?: Millis;
@@ -40,6 +51,18 @@ export type RunLimits = {
   readonly spentBefore?: Spent;
 };
 
+/** A4. The models a run may ask, and what is known of them now. */
+export type Candidates = {
+  /** In order of preference. Empty: none is named, and there is no default one. */
+  readonly chain: readonly ModelName[];
+  /** Which of them is to be asked, when these were tried since the newest answer. */
+  choose(tried: ReadonlySet<string>): Choice;
+  /** What the provider of a model that cools down said last. */
+  wordsOf(model: ModelName): string | undefined;
+};
+
+/** A run waits for a model no longer than this: then its attempt has failed, to be tried later. */
+export const MODEL_WAIT_MS_MAX: Millis = 60_000;
 /** T6: one try and three more. */
 export const MODEL_TRIES_MAX = 4;
 /** A13: an invalid plan is told to the model once. */
@@ -52,12 +75,18 @@ const AFTER_EMPTY =
 const AFTER_CUT =
   "Your last answer was cut off at the output limit. Go on from where it stopped, in smaller parts.";
 
-export function nextStep(facts: Facts, limits: RunLimits, now: Millis): Move {
+export function nextStep(
+  facts: Facts,
+  limits: RunLimits,
+  now: Millis,
+  candidates: Candidates,
+): Move {
+  const ask = () => askNext(facts, limits, now, candidates);
   const { openWait, answer } = facts;
   if (openWait !== undefined) {
     return { kind: "hear_children", wait: openWait.number, forConflict: openWait.forConflict };
   }
-  if (answer === undefined) return ask(facts, limits, now);
+  if (answer === undefined) return ask();
 
   const ending = endingCall(facts, answer);
   if (ending !== undefined) return ending;
@@ -68,7 +97,7 @@ export function nextStep(facts: Facts, limits: RunLimits, now: Millis): Move {
     const over = isRepeat ? undefined : overTime(facts, limits, now);
     return over === undefined ? { kind: "call_tool", call, isRepeat } : fail(over);
   }
-  if (answer.calls.length > 0 || facts.hasNews) return ask(facts, limits, now);
+  if (answer.calls.length > 0 || facts.hasNews) return ask();
   return conclude(facts, answer);
 }
 
@@ -122,21 +151,81 @@ function unsettledCall({ settled }: Facts, answer: Answer): ToolCallView | undef
   return open.find((call) => call.tool !== PLAN) ?? open[0];
 }
 
-function ask(facts: Facts, limits: RunLimits, now: Millis): Move {
-  const { count: tries, newest: failure } = facts.failures;
-  if (failure !== undefined && (failure.retry === "never" || tries >= MODEL_TRIES_MAX)) {
-    return fail({ code: failure.code, message: failure.message, retry: failure.retry });
-  }
+function askNext(facts: Facts, limits: RunLimits, now: Millis, candidates: Candidates): Move {
+  const { failures, asking } = facts;
+  const newest = failures.at(-1);
+  if (newest?.class === "context_overflow") return fail(overflown(newest));
+  const [only, ...others] = candidates.chain;
+  if (only === undefined) return fail(NO_MODEL);
+  const isAlone = others.length === 0;
+  const isGivenUp = newest?.retry === "never" || failures.length >= MODEL_TRIES_MAX;
+  if (newest !== undefined && isAlone && isGivenUp) return fail(failureOf(failures, newest));
+
   const over = overBudget(facts, limits) ?? overTime(facts, limits, now);
   if (over !== undefined) return fail(over);
-  const { retryAfterMs } = failure ?? {};
+  // With nobody to fall back to, the same model is tried again (T6). That its own failure let it
+  // cool down keeps the other runs away, not the one that finds out when it answers again.
+  if (newest !== undefined && isAlone) {
+    const { retryAfterMs } = newest;
+    return {
+      kind: "ask_model",
+      model: only,
+      tries: failures.length,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      isAsked: asking === only,
+    };
+  }
+
+  const choice = candidates.choose(new Set(failures.map(({ model }) => model)));
+  switch (choice.kind) {
+    case "ask":
+      return { kind: "ask_model", model: choice.model, tries: 0, isAsked: asking === choice.model };
+    case "wait":
+      if (choice.until - now <= MODEL_WAIT_MS_MAX) return { ...choice, kind: "wait_for_model" };
+      return fail(allCooling(choice, failures, candidates));
+    case "exhausted":
+      return fail(newest === undefined ? NO_MODEL : failureOf(failures, newest));
+    default:
+      return unreachable(choice);
+  }
+}
+
+/** The newest failure in its own words; worth another attempt when one of them was. */
+const failureOf = (failures: Facts["failures"], { code, message }: ModelFailure): Failure => ({
+  code,
+  message,
+  retry: failures.some(({ retry }) => retry === "later") ? "later" : "never",
+});
+
+function allCooling(
+  { model, until }: Extract<Choice, { kind: "wait" }>,
+  failures: Facts["failures"],
+  { chain, wordsOf }: Candidates,
+): Failure {
+  const last = chain.at(-1);
+  const words = failures.at(-1)?.message ?? (last === undefined ? undefined : wordsOf(last));
+  const first = `${chain.length === 1 ? "It" : "Every model of the chain"} cools down`;
+  const soonest = `${model} may be asked again from ${iso(until)}, or at once after: cadre models clear ${model}`;
   return {
-    kind: "ask_model",
-    tries,
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    isAsked: facts.isAsking,
+    code: "model_failed",
+    message: [...(words === undefined ? [] : [words]), `${first}; ${soonest}`].join(" "),
+    retry: "later",
   };
 }
+
+/** Another model would be sent the same conversation: what is too long must become shorter. */
+const overflown = ({ code, message }: ModelFailure): Failure => ({
+  code,
+  message: `${message} The conversation is longer than the model can read. Split the task into smaller ones, or name a model with a larger window.`,
+  retry: "never",
+});
+
+const NO_MODEL: Failure = {
+  code: "no_model",
+  message:
+    "The agent names no model and there is no default one. Set a provider's key, or models.default in the configuration.",
+  retry: "never",
+};
 
 function overBudget({ spent: run }: Facts, limits: RunLimits): Failure | undefined {
   const before = limits.spentBefore ?? NOTHING_SPENT;

@@ -5,11 +5,14 @@ import type { Client } from "../../operations/index.ts";
 import type { Log, NodeId, World } from "../../platform/index.ts";
 import type { TaskContract } from "../../tasks/index.ts";
 import type { Artifacts, Sandbox, ToolPipeline, Workspaces } from "../../tools/index.ts";
+import type { Fallback } from "../fallback.ts";
 
 export type RunPorts = {
   readonly node: NodeId;
   readonly client: Client<TaskContract>;
   readonly model: Model;
+  /** A4. Absent: only the first model of a chain is asked, and no cooldown is known. */
+  readonly fallback?: Fallback;
   readonly pipeline: ToolPipeline;
   readonly workspaces: Workspaces;
   readonly sandbox: Sandbox;

@@ -13,11 +13,11 @@ import {
   type ToolCallView,
 } from "../../tasks/index.ts";
 import type { RunContext } from "./context.ts";
-import { NOTHING_SPENT, type Spent } from "./facts.ts";
+import { type ModelFailure, NOTHING_SPENT, type Spent } from "./facts.ts";
 import { finish } from "./finish.ts";
 import { INTERNAL_TOOLS } from "./internal-names.ts";
 import { decideInternal, internalTools, mayPlan } from "./internal-tools.ts";
-import { type Asking, type Move, nextStep, type RunLimits } from "./next-step.ts";
+import { type Asking, type Candidates, type Move, nextStep, type RunLimits } from "./next-step.ts";
 import { patiently } from "./patience.ts";
 import { openPlace } from "./place.ts";
 import type { RunControl, RunEnd, RunPorts } from "./ports.ts";
@@ -49,7 +49,8 @@ export async function performRun(
   for (;;) {
     control.signal.throwIfAborted();
     if (control.isDraining()) return await release(run);
-    const move = nextStep(record.facts, limits, ports.world.clock.now());
+    const candidates = await candidatesOf(run, control.signal);
+    const move = nextStep(record.facts, limits, ports.world.clock.now(), candidates);
     const end = await perform(run, move);
     if (end !== undefined) return end;
   }
@@ -135,6 +136,9 @@ async function perform(run: RunContext, move: Move): Promise<RunEnd | undefined>
     case "ask_model":
       await askModel(run, move);
       return undefined;
+    case "wait_for_model":
+      await waitForModel(run, move);
+      return undefined;
     case "call_tool":
       return await callTool(run, move);
     case "hear_children":
@@ -154,6 +158,21 @@ async function perform(run: RunContext, move: Move): Promise<RunEnd | undefined>
 
 // ---- The model --------------------------------------------------------------------------------
 
+async function candidatesOf(
+  { ports, agent }: RunContext,
+  signal: AbortSignal,
+): Promise<Candidates> {
+  const named = agent.models.length > 0 ? agent.models : [ports.defaultModel];
+  const chain = [...new Set(named)].filter((model) => model !== undefined) as ModelName[];
+  if (ports.fallback !== undefined) return await ports.fallback.candidates(chain, signal);
+  const [first] = chain;
+  return {
+    chain: chain.slice(0, 1),
+    choose: () => (first === undefined ? { kind: "exhausted" } : { kind: "ask", model: first }),
+    wordsOf: () => undefined,
+  };
+}
+
 /** A provider that names a longer pause than this may name any: it is asked again all the same. */
 const RETRY_AFTER_MS_MAX: Millis = 60_000;
 
@@ -165,9 +184,21 @@ async function pauseBeforeTry({ ports, control }: RunContext, move: Asking): Pro
   await clock.sleep(Math.max(backoffMs(move.tries, random), wantedMs), control.signal);
 }
 
+/** In short naps: it may answer another run before its time, and this one may be told to stop. */
+const NAP_MS_MAX: Millis = 1_000;
+
+async function waitForModel(
+  { ports, control }: RunContext,
+  { until }: Extract<Move, { kind: "wait_for_model" }>,
+): Promise<void> {
+  const { clock } = ports.world;
+  const leftMs = Math.max(1, until - clock.now());
+  await clock.sleep(Math.min(leftMs, NAP_MS_MAX), control.signal);
+}
+
 async function askModel(run: RunContext, move: Asking): Promise<void> {
   const { ports, agent, record, control } = run;
-  const model = modelOf(run);
+  const { model } = move;
   await pauseBeforeTry(run, move);
   if (!move.isAsked) {
     record.add({ kind: "model_asked", model });
@@ -199,31 +230,36 @@ async function askModel(run: RunContext, move: Asking): Promise<void> {
   } catch (error) {
     control.signal.throwIfAborted();
     if (!(error instanceof CadreError)) throw error;
-    record.add({
-      kind: "model_failed",
-      model,
-      code: error.code,
-      message: error.message,
-      retry: retryOf(error),
-      ...retryAfterOf(error),
-    });
+    const failed = failedStep(model, error);
+    record.add(failed);
+    await ports.fallback?.failed(failed, control.signal);
+    return;
   }
+  await ports.fallback?.answered(model, control.signal);
 }
 
-function modelOf({ ports, agent }: RunContext): ModelName {
-  const model = (agent.models[0] as ModelName | undefined) ?? ports.defaultModel;
-  if (model !== undefined) return model;
-  throw new CadreError(
-    "no_model",
-    `Agent ${agent.name} names no model and there is no default one. Set a provider's key, or models.default in the configuration.`,
-  );
-}
+const failedStep = (model: ModelName, error: CadreError): ModelFailure => ({
+  kind: "model_failed",
+  model,
+  code: error.code,
+  message: error.message,
+  retry: retryOf(error),
+  ...classOf(error),
+  ...retryAfterOf(error),
+});
 
 /** The adapter knows best whether its provider may answer another time. */
 function retryOf(error: CadreError): "never" | "later" {
   const told = error.details["retry"];
   if (told === "never" || told === "later") return told;
   return error.code === "no_model" ? "never" : "later";
+}
+
+/** Nothing is held against a model that was not asked: its key is not set here. */
+function classOf({ code, details }: CadreError): { class?: string } {
+  if (code !== "model_failed") return {};
+  const told = details["class"];
+  return { class: typeof told === "string" ? told : "unknown" };
 }
 
 function retryAfterOf({ details }: CadreError): { retryAfterMs?: Millis } {

@@ -3,11 +3,12 @@ import { relative } from "node:path";
 import { CadreError } from "../../../platform/index.ts";
 import { type CommandContext, durationOf, type Parsed } from "../command.ts";
 import type { Hub } from "../host.ts";
+import { shortId } from "../look.ts";
 import { note } from "../print.ts";
 import { countInterrupts } from "../run/interrupts.ts";
-import { watch } from "../run/watch.ts";
-import { whereOf } from "./hub.ts";
+import { commandsFor, watch } from "../run/watch.ts";
 import { logOf, submit } from "./objective.ts";
+import { noteUnfinished, whereOf } from "./where.ts";
 
 /** Plays an example in a home of its own, so that it never meets the person's own work. */
 export async function playExample(
@@ -18,11 +19,12 @@ export async function playExample(
   const { host } = context;
   const waitMs = durationOf(parsed, "wait");
   const { home } = await host.settings(whereOf(context));
+  await noteUnfinished(context);
   const example = await host.copyExample(name, home);
   const interrupts = countInterrupts(context.terminal);
   try {
     note(context, "A rehearsal: scripts speak, no model is called. Everything else is real.");
-    note(context, `Its files: ${relative(host.cwd, example.home) || example.home}\n`);
+    note(context, `Its files: ${relative(host.cwd, example.home) || example.home}`);
     const hub = await host.host({ home: example.home, port: 0, log: logOf(context) });
     try {
       await requireSandbox(context, hub);
@@ -33,6 +35,8 @@ export async function playExample(
         budgetUsd: undefined,
         agent: undefined,
       });
+      const typed = commandsFor(context, hub);
+      note(context, `If it is cut off: ${typed(`cadre run --resume ${shortId(root.id)}`)}\n`);
       return await watch(context, hub, interrupts, {
         root,
         after: position,

@@ -2,23 +2,30 @@
 import type { RunId, TaskId } from "../../../platform/index.ts";
 import { CadreError } from "../../../platform/index.ts";
 import type { CommandContext } from "../command.ts";
-import type { CadreClient, Hub, Where } from "../host.ts";
-
-export const whereOf = (context: CommandContext): Where => ({
-  ...(context.url === undefined ? {} : { url: context.url }),
-  ...(context.home === undefined ? {} : { home: context.home }),
-});
+import type { CadreClient, Hub } from "../host.ts";
+import { unfinishedSteps, whereOf } from "./where.ts";
 
 /** Runs `body` with a hub to talk to, and lets go of it whatever happens. */
 export async function withHub<T>(
   context: CommandContext,
   body: (hub: Hub) => Promise<T>,
 ): Promise<T> {
-  const hub = await context.host.open(whereOf(context));
+  const hub = await openHub(context);
   try {
     return await body(hub);
   } finally {
     await hub.stop("graceful");
+  }
+}
+
+async function openHub(context: CommandContext): Promise<Hub> {
+  try {
+    return await context.host.open(whereOf(context));
+  } catch (error) {
+    if (!(error instanceof CadreError) || error.code !== "not_ready") throw error;
+    // What one looks for may lie in the home of an example that was cut off.
+    const next = [...(await unfinishedSteps(context)), ...error.next];
+    throw new CadreError(error.code, error.message, { details: error.details, next, cause: error });
   }
 }
 

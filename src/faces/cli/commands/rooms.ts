@@ -19,6 +19,7 @@ import {
   whyPage,
 } from "../views/lists.ts";
 import { wholeRunId, wholeTaskId, withHub } from "./hub.ts";
+import { watchList } from "./live-list.ts";
 
 type Name = keyof CadreContract & string;
 type Input = Readonly<Record<string, unknown>>;
@@ -43,12 +44,15 @@ const reached =
 
 const SHOWERS: { readonly [N in Name]?: Shower<CadreContract[N]["output"]> } = {
   "tasks.list": async (context, client, { items, next }, input) => {
+    const counts = await client.call("tasks.counts", {});
     if (items.length === 0) {
       if (Object.keys(input).some((field) => field !== "open")) return ["No tasks match."];
       const which = input["open"] === true ? "No open tasks (ended ones: --all)." : "No tasks.";
-      return [`${which} Start some: cadre run "OBJECTIVE"`];
+      const { endedToday } = counts;
+      const today = Object.values(endedToday).some((count) => (count ?? 0) > 0);
+      const how = `${which} Start some: ${context.typed('cadre run "OBJECTIVE"')}`;
+      return [how, ...(today ? ["", countsLine(counts)] : [])];
     }
-    const counts = await client.call("tasks.counts", {});
     const more = next === null ? [] : [`More: --cursor ${next}`];
     return [...taskTable(context.look, items, now(context)), "", countsLine(counts), ...more];
   },
@@ -119,12 +123,17 @@ async function withWholeIds(
   return whole;
 }
 
+const LIST_OPTIONS = [
+  { name: "all", summary: "ended ones too" },
+  { name: "watch", summary: "redraw the list as it changes; q leaves" },
+] as const;
+
 /** One operation as a command. */
 export function projected(operation: Operation): CommandSpec {
   const hints = operation.command ?? {};
   const args = hints.args ?? [];
   const fields = Object.entries(fieldsOf(operation)).filter(([name]) => !args.includes(name));
-  const extra = operation.name === "tasks.list" ? [{ name: "all", summary: "ended ones too" }] : [];
+  const extra = operation.name === "tasks.list" ? LIST_OPTIONS : [];
   return {
     path: commandPath(operation),
     summary: operation.summary,
@@ -144,6 +153,7 @@ async function call(
   const { client } = hub;
   const written = withDefaults(operation, inputOf(operation, parsed), parsed);
   const input = await withWholeIds(operation, written, client);
+  if (parsed.switches.has("watch")) return await watchList(context, hub, input);
   const name = operation.name as Name;
   // The hub parses it: a projected command knows the schema, not the type.
   const output = await client.call(name, input as never);

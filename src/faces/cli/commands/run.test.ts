@@ -23,7 +23,10 @@ function worker({ app }: CliBench) {
       (await client.call("tasks.claim", { node: NODE, free: { main: 4 } })).claims[0];
     const first = await take();
     if (first !== undefined) return first;
-    for await (const _ of app.client.follow({ types: ["task.queued"] }, { after: 0 })) {
+    for await (const _ of app.client.follow(
+      { types: ["task.created", "task.queued"] },
+      { after: 0 },
+    )) {
       const claim = await take();
       if (claim !== undefined) return claim;
     }
@@ -390,4 +393,138 @@ test("up says where it is and what goes on, and stops on a signal with exit 0", 
   assert.equal(code, 0);
   assert.match(out, /is up at http:\/\/127\.0\.0\.1:4141/);
   assert.equal(bench.asked.at(-1), "stop graceful");
+});
+
+const LOST = { kind: "lost", why: "the connection closed", retryMs: 100 } as const;
+
+test("a hub that goes away is waited for: lines say so once, and go on when it is back", async (t) => {
+  const bench = await openCli(t);
+  const { claimed, complete } = worker(bench);
+  const terminal = recordingTerminal();
+  const running = bench.on(terminal, ...RUN);
+
+  await terminal.shows(" created ");
+  bench.tellState(LOST);
+  bench.tellState(LOST);
+  bench.tellState({ kind: "connected" });
+  await complete(await claimed());
+
+  assert.equal((await running).code, 0);
+  assert.equal(terminal.stderr.match(/Reconnecting: the hub at/g)?.length, 1);
+  assert.match(terminal.stderr, /→ cadre up --port 4141/);
+  assert.match(terminal.stderr, /The hub is back/);
+});
+
+test("a frame outlasts an outage, whatever calls meet meanwhile", async (t) => {
+  const bench = await openCli(t);
+  const { claimed, complete } = worker(bench);
+  const terminal = recordingTerminal({ isInteractive: true });
+  const hub = await bench.host.attach({});
+  assert.ok(hub !== undefined);
+  let isAway = false;
+  const refused = Promise.withResolvers<void>();
+  const flaky = {
+    ...hub,
+    client: {
+      ...hub.client,
+      async call(...args: Parameters<typeof hub.client.call>) {
+        if (isAway) {
+          refused.resolve();
+          throw new CadreError("not_ready", "No hub answers.");
+        }
+        return await hub.client.call(...args);
+      },
+    } as typeof hub.client,
+  };
+  const argv = [...RUN, "--no-color"];
+  const running = runCli(argv, { ...bench.host, attach: async () => flaky }, terminal);
+
+  await terminal.shows("q leave");
+  isAway = true;
+  bench.tellState(LOST);
+  await terminal.shows("! reconnecting, data of ");
+  await complete(await claimed());
+  await refused.promise;
+  isAway = false;
+  bench.tellState({ kind: "connected" });
+
+  assert.equal(await running, 0);
+  assert.match(terminal.stdout, /✓ Mend the parser/);
+});
+
+test("a hub that went with the objective's end is not waited for: its store tells the outcome", async (t) => {
+  const bench = await openCli(t);
+  const { claimed, complete } = worker(bench);
+  const terminal = recordingTerminal();
+  const hub = await bench.host.attach({});
+  assert.ok(hub !== undefined);
+  let isGone = false;
+  const call = (...args: Parameters<typeof hub.client.call>) =>
+    isGone ? new Promise(() => undefined) : hub.client.call(...args);
+  const gone = { ...hub, client: { ...hub.client, call: call as typeof hub.client.call } };
+  const { world } = bench.host;
+  const soon = () => new Promise<void>((resolve) => setImmediate(resolve));
+  const host = {
+    ...bench.host,
+    world: { ...world, clock: { ...world.clock, sleep: soon } },
+    attach: async () => (isGone ? undefined : gone),
+  };
+  const running = runCli(RUN, host, terminal);
+
+  await terminal.shows(" created ");
+  const claim = await claimed();
+  isGone = true;
+  await complete(claim);
+  bench.tellState(LOST);
+
+  assert.equal(await running, 0);
+  assert.match(terminal.stdout, /^✓ Mend the parser/m);
+});
+
+test("an example that was cut off is named, with the command that goes on with it", async (t) => {
+  const root = "task_0000000000aaaaaa" as const;
+  const unfinished = [{ home: "/elsewhere/first-run/1", root, title: "Fix the failing tests" }];
+  const bench = await openCli(t, { kind: "hosted", unfinished });
+  const terminal = recordingTerminal();
+  const running = bench.on(terminal, "up");
+  await terminal.shows("is up at");
+  terminal.interrupt("SIGTERM");
+  await running;
+
+  const status = await bench.run("status");
+  const elsewhere = await bench.run("status", "--home", "/other");
+
+  const command = /→ cadre --home \S+first-run\/1 run --resume task_aaaaaa/;
+  assert.match(terminal.stderr, command);
+  assert.equal(status.code, 5);
+  assert.match(status.err, command);
+  assert.doesNotMatch(elsewhere.err, /--resume/);
+});
+
+test("tasks --watch redraws the list as it changes, and leaves it on the screen", async (t) => {
+  const bench = await openCli(t);
+  const terminal = recordingTerminal({ isInteractive: true });
+  const running = bench.on(terminal, "tasks", "--watch", "--no-color");
+
+  await terminal.shows("No tasks match.");
+  await bench.run("tasks", "submit", "Mend the parser");
+  await terminal.shows("Mend the parser");
+  await terminal.shows("1 open, 0 done today.");
+  terminal.press("q");
+
+  assert.equal((await running).code, 0);
+  assert.equal(terminal.isCursorHidden, false);
+  assert.match(
+    terminal.stdout,
+    /queued +task_\w{6} {2}Mend the parser[^\n]*\n\n1 open, 0 done today\.\n$/,
+  );
+});
+
+test("tasks --watch in a pipe is refused with what a pipe can have", async (t) => {
+  const { run } = await openCli(t);
+
+  const { code, err } = await run("tasks", "--watch");
+
+  assert.equal(code, 2);
+  assert.match(err, /cadre events --follow --types 'task\.\*'/);
 });

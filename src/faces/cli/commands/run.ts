@@ -1,5 +1,5 @@
 // `cadre run`: an objective, from its words to what changed.
-import { resolve } from "node:path";
+import { relative, resolve } from "node:path";
 import { CadreError, ERROR_CODES } from "../../../platform/index.ts";
 import type { TaskView } from "../../../tasks/index.ts";
 import {
@@ -16,8 +16,9 @@ import { note } from "../print.ts";
 import { countInterrupts } from "../run/interrupts.ts";
 import { watch } from "../run/watch.ts";
 import { playExample } from "./example.ts";
-import { whereOf, wholeTaskId } from "./hub.ts";
+import { wholeTaskId } from "./hub.ts";
 import { logOf, submit } from "./objective.ts";
+import { whereOf } from "./where.ts";
 
 export const run: CommandSpec = {
   path: ["run"],
@@ -40,7 +41,12 @@ export const run: CommandSpec = {
       value: "NAME",
       summary: "who gets the objective; default: the planner, else main",
     },
-    { name: "budget", value: "USD", summary: "stop the objective's own run at this cost" },
+    {
+      name: "budget",
+      value: "USD",
+      summary:
+        "stop the run of who gets the objective at this cost; tasks it makes are not counted",
+    },
     {
       name: "wait",
       value: "TIME",
@@ -187,7 +193,10 @@ async function workspaceOf(context: CommandContext, parsed: Parsed): Promise<Wor
   const path = resolve(context.host.cwd, lastValue(parsed, "repo") ?? ".");
   if (parsed.switches.has("no-git")) return { kind: "directory", path };
   const repository = await context.host.repositoryOf(path);
-  if (repository !== undefined) return { kind: "worktree", repository };
+  if (repository !== undefined) {
+    if (!(await context.host.hasCommit(repository))) throw withoutCommit(context, repository);
+    return { kind: "worktree", repository };
+  }
   throw new CadreError(
     "invalid_input",
     `${path} is not a git repository. Agents work in git worktrees, so that your own files are never touched and all can be taken back.`,
@@ -199,4 +208,12 @@ async function workspaceOf(context: CommandContext, parsed: Parsed): Promise<Wor
       ],
     },
   );
+}
+
+function withoutCommit(context: CommandContext, repository: string): CadreError {
+  const folder = relative(context.host.cwd, repository);
+  const message = `The repository ${repository} has no commit yet: agents need one to start from.`;
+  return new CadreError("invalid_input", message, {
+    next: [`${folder === "" ? "" : `cd ${folder} && `}git add -A && git commit -m "Start"`],
+  });
 }

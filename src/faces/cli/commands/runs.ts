@@ -1,6 +1,7 @@
 // What a run did, readable; and its work taken into the user's branch, or back out of it.
 import { resolve } from "node:path";
 import { CadreError } from "../../../platform/index.ts";
+import type { TaskView } from "../../../tasks/index.ts";
 import { type CommandContext, type CommandSpec, lastValue, type Parsed } from "../command.ts";
 import type { Integration } from "../host.ts";
 import { mark } from "../look.ts";
@@ -31,6 +32,11 @@ export const showRun: CommandSpec = {
     }),
 };
 
+const anyway = {
+  name: "anyway",
+  summary: "also when the objective has failed, or is not done yet",
+} as const;
+
 const repositoryOption = {
   name: "repo",
   value: "PATH",
@@ -41,14 +47,17 @@ const repositoryOption = {
 async function changeOf(
   context: CommandContext,
   parsed: Parsed,
-): Promise<{ repository: string; root: string }> {
+): Promise<{ readonly repository: string; readonly root: TaskView }> {
   const given = parsed.args["id"] ?? "";
   const asked = lastValue(parsed, "repo");
   return await withHub(context, async ({ client }) => {
     const task = await client.call("tasks.get", { id: await wholeTaskId(client, given) });
     const repository =
       asked === undefined ? repositoryOfTask(task) : resolve(context.host.cwd, asked);
-    if (repository !== undefined) return { repository, root: task.root };
+    if (repository !== undefined) {
+      const root = await client.call("tasks.get", { id: task.root });
+      return { repository, root };
+    }
     throw new CadreError(
       "illegal_transition",
       `${task.id} did not work in a git repository: there is nothing to merge.`,
@@ -74,14 +83,31 @@ function printIntegration(context: CommandContext, done: Integration): number {
   return 0;
 }
 
+function notDone(root: TaskView): CadreError {
+  const how = root.state === "failed" ? "has failed" : `is ${root.state}`;
+  return new CadreError(
+    "illegal_transition",
+    `${root.id} ${how}: what it did so far may be half done.`,
+    {
+      next: [
+        `cadre tasks why ${root.id}`,
+        `cadre runs merge ${root.id} --anyway     merge it as it is`,
+      ],
+    },
+  );
+}
+
 export const mergeRun: CommandSpec = {
   path: ["runs", "merge"],
   summary: "Merge an objective's work, the branch cadre/<task>, into the branch you are on.",
   args: [{ name: "id", isRequired: true }],
-  options: [repositoryOption],
+  options: [repositoryOption, anyway],
   examples: ["cadre runs merge task_x7p2qa"],
-  run: async (context, parsed) =>
-    printIntegration(context, await context.host.merge(await changeOf(context, parsed))),
+  async run(context, parsed) {
+    const { repository, root } = await changeOf(context, parsed);
+    if (root.state !== "completed" && !parsed.switches.has("anyway")) throw notDone(root);
+    return printIntegration(context, await context.host.merge({ repository, root: root.id }));
+  },
 };
 
 export const undoRun: CommandSpec = {
@@ -90,6 +116,8 @@ export const undoRun: CommandSpec = {
   args: [{ name: "id", isRequired: true }],
   options: [repositoryOption],
   examples: ["cadre runs undo task_x7p2qa"],
-  run: async (context, parsed) =>
-    printIntegration(context, await context.host.undo(await changeOf(context, parsed))),
+  async run(context, parsed) {
+    const { repository, root } = await changeOf(context, parsed);
+    return printIntegration(context, await context.host.undo({ repository, root: root.id }));
+  },
 };

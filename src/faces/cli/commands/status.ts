@@ -5,7 +5,7 @@ import { counted, type Look, mark, span } from "../look.ts";
 import { printJson, printLines } from "../print.ts";
 import { clean, padEnd, wrap } from "../text.ts";
 import { countsLine, factLines } from "../views/lists.ts";
-import { whereOf } from "./hub.ts";
+import { noteUnfinished, unfinishedSteps, whereOf } from "./where.ts";
 
 export const status: CommandSpec = {
   path: ["status"],
@@ -35,6 +35,7 @@ export const status: CommandSpec = {
           ["Tasks", countsLine(counts)],
         ]),
       ]);
+      await noteUnfinished(context);
       return 0;
     } finally {
       await hub.stop("graceful");
@@ -45,7 +46,7 @@ export const status: CommandSpec = {
 async function notRunning(context: CommandContext): Promise<CadreError> {
   const { home } = await context.host.settings(whereOf(context));
   return new CadreError("not_ready", `No hub runs for ${home}.`, {
-    next: ["cadre up", "cadre status --hub URL"],
+    next: [...(await unfinishedSteps(context)), "cadre up", "cadre status --hub URL"],
   });
 }
 
@@ -59,12 +60,18 @@ export function checkLines(look: Look, checks: readonly Check[]): string[] {
     ...(problems > 0 ? [counted(problems, "problem")] : []),
     ...(warnings > 0 ? [counted(warnings, "warning")] : []),
   ];
-  const verdict = problems > 0 ? "Agents can't run." : "Agents can run.";
+  const verdict = problems > 0 ? "Agents can't run." : fitFor(checks);
   return [
     ...checks.flatMap((check) => oneCheck(look, check)),
     "",
     found.length === 0 ? `No problems. ${verdict}` : `${found.join(", ")}. ${verdict}`,
   ];
+}
+
+/** Without any key nothing is broken, but no real agent has a model to ask. */
+function fitFor(checks: readonly Check[]): string {
+  const hasNoModel = checks.some((check) => check.name === "Models" && check.level === "warn");
+  return hasNoModel ? "Only rehearsals can run: no model can be called." : "Agents can run.";
 }
 
 function oneCheck(look: Look, check: Check): string[] {

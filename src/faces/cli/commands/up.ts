@@ -10,11 +10,11 @@ import {
 } from "../command.ts";
 import type { HostOptions, Hub } from "../host.ts";
 import { counted, mark } from "../look.ts";
-import { note, printJson, printLines } from "../print.ts";
+import { hanging, note, printJson, printLines, stepLines } from "../print.ts";
 import { aborted, countInterrupts, stopCounted } from "../run/interrupts.ts";
 import { clean } from "../text.ts";
 import { factLines } from "../views/lists.ts";
-import { whereOf } from "./hub.ts";
+import { noteUnfinished, whereOf } from "./where.ts";
 
 export const up: CommandSpec = {
   path: ["up"],
@@ -40,6 +40,7 @@ export const up: CommandSpec = {
       try {
         await announce(context, hub);
         await warnOfModels(context, options);
+        await noteUnfinished(context);
         note(context, "Ctrl C stops it; again, at once.");
         await aborted(interrupts.first);
       } finally {
@@ -114,10 +115,10 @@ async function warnOfModels(
     await context.host.requireModel(options);
   } catch (error) {
     if (!(error instanceof CadreError) || error.code !== "no_model") throw error;
-    note(context, `${mark(context.look, "warning")} ${error.message}`);
-    for (const next of error.next) {
-      note(context, `  ${mark(context.look, "next")} ${context.typed(next)}`);
-    }
+    const { look } = context;
+    const said = hanging(look, mark(look, "warning"), error.message);
+    const steps = error.next.flatMap((next) => stepLines(look, context.typed(next)));
+    note(context, [...said, ...steps].join("\n"));
   }
 }
 

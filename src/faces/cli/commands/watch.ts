@@ -6,7 +6,7 @@ import { wholeTaskId, withHub } from "./hub.ts";
 
 export const watchTask: CommandSpec = {
   path: ["tasks", "watch"],
-  summary: "Follow a task and all below it live; leaving changes nothing.",
+  summary: "Follow the objective a task belongs to live; leaving changes nothing.",
   args: [{ name: "id", isRequired: true }],
   options: [
     { name: "wait", value: "TIME", summary: "look on for at most 90s, 10m, 2h (exit 8)" },
@@ -17,9 +17,10 @@ export const watchTask: CommandSpec = {
     withHub(context, async (hub) => {
       const interrupts = countInterrupts(context.terminal);
       try {
-        const root = await hub.client.call("tasks.get", {
-          id: await wholeTaskId(hub.client, parsed.args["id"] ?? ""),
-        });
+        const id = await wholeTaskId(hub.client, parsed.args["id"] ?? "");
+        const task = await hub.client.call("tasks.get", { id });
+        // Of a part alone neither the branch nor the outcome says much.
+        const root = await hub.client.call("tasks.get", { id: task.root });
         const { position } = await hub.client.call("system.status", {});
         return await watch(context, hub, interrupts, {
           root,

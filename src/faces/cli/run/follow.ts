@@ -2,12 +2,13 @@
 import { iso, type JournalEvent, type Millis } from "../../../platform/index.ts";
 import type { TaskView } from "../../../tasks/index.ts";
 import type { CommandContext } from "../command.ts";
-import type { CadreClient } from "../host.ts";
+import type { Hub } from "../host.ts";
 import { note } from "../print.ts";
 import { treeOf } from "../reading.ts";
 import { renderFrame } from "./frame.ts";
 import { isTold, plainLine, saysMore } from "./lines.ts";
-import { framePainter } from "./painter.ts";
+import { endedWithoutHub, outageNotes, outlasting } from "./outage.ts";
+import { redraw } from "./redraw.ts";
 import { emptyView, isEnded, rootOf, type View, withEvent, withTasks } from "./view.ts";
 
 export type Ending = "ended" | "left" | "interrupted" | "timed_out";
@@ -25,16 +26,10 @@ export type FollowFacts = {
   readonly keys: string;
 };
 
-/** At most ten frames a second, and one a second when only the clock moves. */
-const FRAME_MS: Millis = 100;
-const TICK_MS: Millis = 1_000;
-/** Lists are asked for again at most this often, whatever happens. */
-const REFRESH_MS: Millis = 250;
-
 /** Shows the objective until it ends, the person leaves, or the time is over. */
 export async function follow(
   context: CommandContext,
-  client: CadreClient,
+  hub: Hub,
   facts: FollowFacts,
   mode: "frame" | "lines" | "json" | "silent",
 ): Promise<Ending> {
@@ -51,6 +46,12 @@ export async function follow(
   const isOver = (error: unknown): void => {
     if (!over.signal.aborted) throw error;
   };
+  // What fails beside the events must end the view, not leave it waiting for them.
+  let failure: unknown;
+  const fail = (error: unknown) => {
+    failure = error;
+    end("left");
+  };
   const timer =
     facts.waitMs === undefined
       ? Promise.resolve()
@@ -60,23 +61,28 @@ export async function follow(
           .catch(isOver);
   const screen =
     mode === "frame"
-      ? liveScreen(context, client, facts, end, over.signal)
-      : lineScreen(context, client, mode);
-  // A screen that fails must end the view, not leave it waiting for events.
-  let failure: unknown;
-  const showing = screen.done.catch((error: unknown) => {
-    failure = error;
-    end("left");
+      ? liveScreen(context, hub, facts, end, over.signal)
+      : lineScreen(context, hub, mode, over.signal);
+  let watchdog: Promise<void> | undefined;
+  const offState = hub.onState((state) => {
+    screen.onState(state);
+    if (state.kind !== "lost") return;
+    watchdog ??= endedWithoutHub(context, hub, facts.root.id, over.signal)
+      .then(() => end("ended"))
+      .catch(isOver)
+      .catch(fail);
   });
+  const showing = screen.done.catch(fail);
 
   try {
-    if (!over.signal.aborted) await listen(client, facts, over.signal, screen, end);
+    if (!over.signal.aborted) await listen(context, hub, facts, over.signal, screen, end);
   } catch (error) {
     isOver(error);
   } finally {
     over.abort();
     facts.interrupted.removeEventListener("abort", onInterrupt);
-    await Promise.all([timer, showing]);
+    offState();
+    await Promise.all([timer, showing, watchdog]);
     screen.close();
   }
   if (failure !== undefined) throw failure;
@@ -85,6 +91,8 @@ export async function follow(
 
 type Screen = {
   hear(event: JournalEvent): Promise<void>;
+  /** The line to the hub fell, or is back. */
+  readonly onState: Parameters<Hub["onState"]>[0];
   /** Settles when the screen has nothing more to do. */
   readonly done: Promise<void>;
   close(): void;
@@ -93,19 +101,22 @@ type Screen = {
 const FINAL_EVENTS = new Set(["task.completed", "task.failed", "task.cancelled", "task.skipped"]);
 
 async function listen(
-  client: CadreClient,
+  context: CommandContext,
+  hub: Hub,
   facts: FollowFacts,
   signal: AbortSignal,
   screen: Screen,
   end: (how: Ending) => void,
 ): Promise<void> {
-  const { root } = facts;
-  for await (const event of client.follow({ root: root.root }, { after: facts.after, signal })) {
+  const { root, after } = facts;
+  for await (const event of hub.client.follow({ root: root.root }, { after, signal })) {
     if (signal.aborted) return;
     await screen.hear(event);
     // A failed root may have been retried since: what it is now decides, not what was.
     if (event.task === root.id && FINAL_EVENTS.has(event.type)) {
-      const now = await client.call("tasks.get", { id: root.id });
+      const now = await outlasting(context, hub, signal, () =>
+        hub.client.call("tasks.get", { id: root.id }),
+      );
       if (isEnded(now)) return end("ended");
     }
   }
@@ -115,11 +126,13 @@ async function listen(
 
 function lineScreen(
   context: CommandContext,
-  client: CadreClient,
+  hub: Hub,
   mode: "lines" | "json" | "silent",
+  signal: AbortSignal,
 ): Screen {
   return {
     done: Promise.resolve(),
+    onState: outageNotes(context, hub),
     close: () => undefined,
     async hear(event) {
       if (mode === "silent") return;
@@ -133,7 +146,9 @@ function lineScreen(
       if (!isTold(event)) return;
       const id = event.task as TaskView["id"] | undefined;
       const task =
-        id !== undefined && saysMore(event) ? await client.call("tasks.get", { id }) : undefined;
+        id !== undefined && saysMore(event)
+          ? await outlasting(context, hub, signal, () => hub.client.call("tasks.get", { id }))
+          : undefined;
       context.terminal.out(`${plainLine(event, task)}\n`);
     },
   };
@@ -143,83 +158,47 @@ function lineScreen(
 
 function liveScreen(
   context: CommandContext,
-  client: CadreClient,
+  hub: Hub,
   facts: FollowFacts,
   end: (how: Ending) => void,
   signal: AbortSignal,
 ): Screen {
-  const { terminal, host } = context;
-  const { clock } = host.world;
-  const painter = framePainter(terminal);
+  const { client } = hub;
+  const { clock } = context.host.world;
   let view: View = emptyView(facts.root.id, facts.root.title, facts.budgetUsd);
-  let isStale = true;
-  let listedAt = Number.NEGATIVE_INFINITY;
   let shows: "parts" | "all" = "parts";
-  let isTouched = false;
-  let wake: () => void = () => undefined;
 
-  const touch = () => {
-    isTouched = true;
-    wake();
-  };
+  const screen = redraw(context, hub, signal, {
+    async list() {
+      view = withTasks(view, await treeOf(client, facts.root.root));
+    },
+    render: (look, rows, dataOf) =>
+      renderFrame(view, look, { now: clock.now(), rows, keys: facts.keys, shows, dataOf }),
+  });
   const toggle = async () => {
     const root = rootOf(view) ?? facts.root;
     await client.call(root.paused ? "tasks.resume" : "tasks.pause", { id: facts.root.id });
   };
-  const offKey = terminal.onKey((key) => {
+  const offKey = context.terminal.onKey((key) => {
     if (key === "q") end("left");
     if (key === "t") shows = shows === "all" ? "parts" : "all";
     // Too late to pause what has just ended: the frame shows why soon enough.
     if (key === "p") toggle().catch((error: unknown) => note(context, String(error)));
-    touch();
+    screen.touch();
   });
-  const offResize = terminal.onResize(touch);
-
-  const loop = async () => {
-    while (!signal.aborted) {
-      isTouched = false;
-      if (isStale && clock.monotonic() - listedAt >= REFRESH_MS) {
-        isStale = false;
-        listedAt = clock.monotonic();
-        view = withTasks(view, await treeOf(client, facts.root.root));
-      }
-      const look = { ...context.look, columns: Math.max(40, terminal.columns) };
-      const frame = { now: clock.now(), rows: terminal.rows, keys: facts.keys, shows };
-      painter.draw(renderFrame(view, look, frame));
-      await pause(FRAME_MS);
-      if (!isStale && !isTouched) await pauseUntilTouched();
-    }
-  };
-  const pause = (ms: Millis) => clock.sleep(ms, signal).catch(ignoreAbort(signal));
-  const pauseUntilTouched = async () => {
-    const waiting = new AbortController();
-    wake = () => waiting.abort();
-    const stop = () => waiting.abort();
-    signal.addEventListener("abort", stop, { once: true });
-    if (!signal.aborted)
-      await clock.sleep(TICK_MS, waiting.signal).catch(ignoreAbort(waiting.signal));
-    signal.removeEventListener("abort", stop);
-    wake = () => undefined;
-  };
 
   return {
-    done: loop(),
+    done: screen.done,
+    onState: screen.onState,
     async hear(event) {
       view = withEvent(view, event);
       // Of steps only answers change what a list says: they cost money.
-      if (event.type !== "run.step" || event.data["kind"] === "model_answered") isStale = true;
-      touch();
+      const isQuiet = event.type === "run.step" && event.data["kind"] !== "model_answered";
+      screen.heard(isQuiet ? "same" : "stale");
     },
     close() {
       offKey();
-      offResize();
-      painter.clear();
+      screen.close();
     },
   };
 }
-
-const ignoreAbort =
-  (signal: AbortSignal) =>
-  (error: unknown): void => {
-    if (!signal.aborted) throw error;
-  };

@@ -15,6 +15,7 @@ const facts: FrameFacts = {
   rows: 30,
   keys: "p pause   q leave",
   shows: "parts",
+  dataOf: undefined,
 };
 
 const event = (
@@ -58,7 +59,7 @@ test("a working team at 80 columns", () => {
 
   assert.deepEqual(lines, [
     "Add rate limiting to the public API                                  task_aaaaaa",
-    "working · 3 min · 1 of 4 done ━━━━━─────────────── · $4.92 of $12.00",
+    "working · 3 min · 1 of 4 done ━━━━━─────────────── · $4.92",
     "",
     "  ◓ coder            task_cccccc  edit src/limit/bucket.ts                   3 s",
     "  ◓ coder            task_dddddd  model, anthropic/claude-sonnet-4-5         9 s",
@@ -217,4 +218,11 @@ test("lines that a narrower terminal has wrapped are all taken back", () => {
   painter.clear();
 
   assert.equal(terminal.stdout.slice(before), "\r\u001b[4A\u001b[J");
+});
+
+test("while the hub is away the frame says so, and how old what it shows is", () => {
+  const lines = renderFrame(working(), plainLook(), { ...facts, dataOf: NOON + 180_000 });
+
+  assert.equal(lines[2], "! reconnecting, data of 12:03:00");
+  assert.equal(renderFrame(working(), plainLook(), facts)[2], "");
 });

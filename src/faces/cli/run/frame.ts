@@ -26,6 +26,8 @@ export type FrameFacts = {
   readonly keys: string;
   /** all: every task, nothing else; for `t`. */
   readonly shows: "parts" | "all";
+  /** Set while the hub is away: how old what is shown is. */
+  readonly dataOf: Millis | undefined;
 };
 
 const AGENT_WIDTH = 16;
@@ -44,6 +46,7 @@ export function renderFrame(view: View, look: Look, facts: FrameFacts): string[]
   const top = [
     spread(look, clean(view.objective), shortId(view.root)),
     totalsLine(view, look, facts.now),
+    ...awayLines(look, facts.dataOf),
     ...(isRehearsed(view) ? [paint(look, "yellow", "rehearsal: no model was called")] : []),
     "",
   ];
@@ -74,6 +77,12 @@ export function renderFrame(view: View, look: Look, facts: FrameFacts): string[]
     .map((line) => cutPainted(line, look.columns));
 }
 
+/** Says that the hub is away, and how old what is shown is. */
+export const awayLines = (look: Look, dataOf: Millis | undefined): readonly string[] =>
+  dataOf === undefined
+    ? []
+    : [paint(look, "yellow", `! reconnecting, data of ${look.timeOfDay(dataOf)}`)];
+
 export const isRehearsed = (view: View): boolean =>
   rootOf(view)?.usage.rehearsed === true || view.tasks.some((task) => task.usage.rehearsed);
 
@@ -102,7 +111,9 @@ function bar(look: Look, share: number): string {
 function costOf(view: View): string {
   const usage = rootOf(view)?.usage;
   const cost = usage === undefined || usage.modelCalls === 0 ? "$0.00" : money(usage.costUsd);
-  return view.budgetUsd === undefined ? cost : `${cost} of ${money(view.budgetUsd)}`;
+  // The budget is that of the root's own run: once others work too, the sum is not bounded by it.
+  const isAlone = planOf(view).length === 0;
+  return view.budgetUsd === undefined || !isAlone ? cost : `${cost} of ${money(view.budgetUsd)}`;
 }
 
 // ---- Agents -------------------------------------------------------------------------------
@@ -187,8 +198,8 @@ function tailLine(view: View, look: Look, happening: Happening): string {
   const left = `  ${look.timeOfDay(happening.at)}  ${mark(look, TAIL_MARKS[happening.type] ?? "idle")} ${shortId(happening.task)} `;
   const leftWidth = 2 + 8 + 2 + 1 + 1 + widthOf(shortId(happening.task)) + 1;
   const right = tailRight(happening, task);
-  const room = look.columns - leftWidth - widthOf(right) - 1;
-  return left + padEnd(cut(clean(task?.title ?? ""), room, ellipsis(look)), room + 1) + right;
+  const room = look.columns - leftWidth - widthOf(right) - 2;
+  return left + padEnd(cut(clean(task?.title ?? ""), room, ellipsis(look)), room + 2) + right;
 }
 
 function tailRight(happening: Happening, task: TaskView | undefined): string {

@@ -7,6 +7,12 @@ import { renderSummary, type Summary } from "./summary.ts";
 import { exitOf } from "./watch.ts";
 
 const ROOT = "task_0000000000aaaaaa";
+const CHECKED = {
+  command: "npm test",
+  exitCode: 0,
+  task: "task_0000000000eeeeee",
+  title: "Run all tests",
+};
 
 function finished(): Summary {
   const [root, ...plan] = teamAtWork().map((task) => ({
@@ -39,7 +45,7 @@ function finished(): Summary {
         { path: "src/http.ts", insertions: 4, deletions: 12 },
       ],
     },
-    checks: [{ command: "npm test", exitCode: 0, agent: "tester" }],
+    checks: [CHECKED],
     budgetUsd: 12,
     next: [["cadre runs merge task_aaaaaa", "merge it into your branch"]],
   };
@@ -50,12 +56,12 @@ test("the end of an objective at 80 columns", () => {
     "✓ Add rate limiting to the public API                                task_aaaaaa",
     "",
     "  4 of 4 tasks done                                                   9 min 40 s",
-    "  Cost      $4.92 of $12.00         4.1 M tokens in, 79 % cached, 212 k out",
+    "  Cost      $4.92                   4.1 M tokens in, 79 % cached, 212 k out",
     `  Branch    cadre/${ROOT}`,
     "  Changed   4 commits, 2 files, +1,904 −212",
     "            src/limit/bucket.ts  +1900 −200",
     "            src/http.ts          +4 −12",
-    "  Checks    ✓ npm test: passes (tester)",
+    "  Checks    ✓ npm test: exit 0  task_eeeeee Run all tests",
     "",
     "  The API limits its callers now.",
     "",
@@ -70,13 +76,13 @@ test("a failed objective says what failed, not that it is done", () => {
   const plan = summary.plan.map((task, i) =>
     i === 3 ? { ...task, state: "failed" as const, failure } : task,
   );
-  const checks = [{ command: "npm test", exitCode: 1, agent: "tester" }];
+  const checks = [{ ...CHECKED, exitCode: 1 }];
 
   const text = renderSummary(plainLook(), { ...summary, root, plan, checks }).join("\n");
 
   assert.match(text, /^✗ /);
   assert.match(text, /3 of 4 tasks done, 1 failed/);
-  assert.match(text, /✗ npm test: exit 1 \(tester\)/);
+  assert.match(text, /✗ npm test: exit 1 {2}task_eeeeee Run all tests/);
   assert.match(text, /! task_eeeeee Run all tests: 2 of 10 tests fail\./);
 });
 
@@ -89,7 +95,24 @@ test("the summary labels a rehearsal and an unknown price", () => {
   );
 
   assert.match(text, /rehearsal: no model was called/);
-  assert.match(text, /unpriced of \$12\.00/);
+  assert.match(text, /Cost {6}unpriced /);
+});
+
+test("a budget bounds one run: it is shown beside the cost of that run, never of a whole tree", () => {
+  const summary = finished();
+  const text = (shown: Summary) => renderSummary(plainLook(), shown).join("\n");
+
+  assert.match(text({ ...summary, plan: [] }), /\$4\.92 of \$12\.00/);
+  assert.doesNotMatch(text(summary), /12\.00/);
+});
+
+test("checks are a tester's own commands: none is said to be none, a cut-off one no success", () => {
+  const summary = finished();
+  const text = (checks: Summary["checks"]) =>
+    renderSummary(plainLook(), { ...summary, checks }).join("\n");
+
+  assert.match(text([]), /Checks {4}none: no tester ran a command on this change/);
+  assert.match(text([{ ...CHECKED, exitCode: undefined }]), /✗ npm test: did not end by itself/);
 });
 
 test("the exit code tells the outcome", () => {

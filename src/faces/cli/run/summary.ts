@@ -26,10 +26,13 @@ import {
 } from "../text.ts";
 import { nextLines } from "../views/lists.ts";
 
+/** What a tester's last command came to. */
 export type Checked = {
   readonly command: string;
+  /** Undefined when it did not end by itself: refused, cut off, or not known. */
   readonly exitCode: number | undefined;
-  readonly agent: string;
+  readonly task: string;
+  readonly title: string;
 };
 
 export type Summary = {
@@ -38,6 +41,7 @@ export type Summary = {
   readonly plan: readonly TaskView[];
   readonly diff: DiffStat | undefined;
   readonly checks: readonly Checked[];
+  /** Bounds the root's own run, not what the tasks below it cost. */
   readonly budgetUsd: number | undefined;
   readonly next: readonly (readonly [string, string])[];
 };
@@ -80,9 +84,9 @@ function doneLine(look: Look, { root, plan }: Summary): string {
 
 const fact = (name: string, value: string): string => `  ${padEnd(name, 10)}${value}`.trimEnd();
 
-function amountLines(look: Look, { root, diff, checks, budgetUsd }: Summary): string[] {
+function amountLines(look: Look, { root, plan, diff, checks, budgetUsd }: Summary): string[] {
   const { usage } = root;
-  const of = budgetUsd === undefined ? "" : ` of ${money(budgetUsd)}`;
+  const of = budgetUsd === undefined || plan.length > 0 ? "" : ` of ${money(budgetUsd)}`;
   const cost = `${usage.modelCalls === 0 ? "$0.00" : money(usage.costUsd)}${of}`;
   const cached =
     usage.tokensIn > 0 && usage.tokensCached > 0
@@ -95,7 +99,7 @@ function amountLines(look: Look, { root, diff, checks, budgetUsd }: Summary): st
       ? [`  ${" ".repeat(10)}${paint(look, "yellow", "rehearsal: no model was called")}`]
       : []),
     ...branchLines(look, root, diff),
-    ...checks.map((check, i) => fact(i === 0 ? "Checks" : "", checkText(look, check))),
+    ...checkLines(look, checks, diff),
   ];
 }
 
@@ -119,11 +123,24 @@ function branchLines(look: Look, root: TaskView, diff: DiffStat | undefined): st
   ];
 }
 
-function checkText(look: Look, check: Checked): string {
-  const how = check.exitCode === 0 ? "passes" : `exit ${check.exitCode ?? "unknown"}`;
-  const symbol = mark(look, check.exitCode === 0 ? "completed" : "failed");
-  const agent = ` (${clean(check.agent)})`;
-  return `${symbol} ${cut(clean(check.command), look.columns - 34 - widthOf(agent), ellipsis(look))}: ${how}${agent}`;
+function checkLines(look: Look, checks: readonly Checked[], diff: DiffStat | undefined): string[] {
+  if (checks.length === 0) {
+    return diff === undefined || diff.files === 0
+      ? []
+      : [fact("Checks", "none: no tester ran a command on this change")];
+  }
+  return checks.map((check, i) => fact(i === 0 ? "Checks" : "", checkText(look, check)));
+}
+
+function checkText(look: Look, { command, exitCode, task, title }: Checked): string {
+  const symbol = mark(look, exitCode === 0 ? "completed" : "failed");
+  const how = exitCode === undefined ? "did not end by itself" : `exit ${exitCode}`;
+  const width = look.columns - 14;
+  const what = `${cut(clean(command), width - widthOf(how) - 2, ellipsis(look))}: ${how}`;
+  const room = width - widthOf(what) - 2;
+  // Named as far as there is room; the id always leads to it.
+  const where = cut(`${shortId(task)} ${clean(title)}`, Math.max(room, 11), ellipsis(look));
+  return room < 11 ? `${symbol} ${what}` : `${symbol} ${what}  ${where}`;
 }
 
 /** The root's own last words, or why it failed. */

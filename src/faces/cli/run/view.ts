@@ -14,6 +14,7 @@ export type Happening = {
 export type View = {
   readonly root: string;
   readonly objective: string;
+  /** Bounds the root's own run, not what the tasks below it cost. */
   readonly budgetUsd: number | undefined;
   /** Every task of the tree, the root included, as last listed. */
   readonly tasks: readonly TaskView[];

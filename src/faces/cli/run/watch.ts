@@ -1,7 +1,7 @@
 // From the first event of an objective to what stays on the screen after its last.
 import { relative } from "node:path";
 import { CadreError, ERROR_CODES, type Millis } from "../../../platform/index.ts";
-import type { Outcome, RunView, TaskView } from "../../../tasks/index.ts";
+import type { Outcome, TaskView } from "../../../tasks/index.ts";
 import type { CommandContext } from "../command.ts";
 import type { CadreClient, DiffStat, Hub } from "../host.ts";
 import { counted, mark, shortId } from "../look.ts";
@@ -10,6 +10,7 @@ import { stepsOf, treeOf } from "../reading.ts";
 import { exitCodeOf } from "../views/transcript.ts";
 import { follow } from "./follow.ts";
 import { type Interrupts, stopCounted } from "./interrupts.ts";
+import { endedWithoutHub, isOutage, withStore } from "./outage.ts";
 import { type Checked, renderSummary, type Summary } from "./summary.ts";
 import { isEnded } from "./view.ts";
 
@@ -35,7 +36,7 @@ export async function watch(
     ? "ended"
     : await follow(
         context,
-        hub.client,
+        hub,
         {
           root,
           after: watched.after,
@@ -86,7 +87,7 @@ async function leave(
 }
 
 /** Commands that reach this hub's state from the same folder: an example has a home of its own. */
-function commandsFor(context: CommandContext, hub: Hub): (command: string) => string {
+export function commandsFor(context: CommandContext, hub: Hub): (command: string) => string {
   const { program, cwd } = context.host;
   const isOwn = hub.home === undefined || hub.isDefaultHome || context.home !== undefined;
   if (isOwn) return context.typed;
@@ -103,24 +104,55 @@ async function finish(
   watched: Watched,
   isLive: boolean,
 ): Promise<number> {
-  const root = await hub.client.call("tasks.get", { id: watched.root.id });
-  const tree = await treeOf(hub.client, root.root);
-  const diff = await diffOf(context, root);
-  const summary: Summary = {
-    root,
-    plan: tree.filter((task) => task.id !== root.id).toSorted((a, b) => (a.id < b.id ? -1 : 1)),
-    diff,
-    checks: await checksOf(hub.client, root),
-    budgetUsd: watched.budgetUsd,
-    next: nextSteps(context, hub, root, diff),
-  };
+  const summary = await summaryWherever(context, hub, watched);
   // In a pipe the facts were told line by line; the summary is for people to read.
   if (!context.isJson) {
     if (!isLive && !context.isQuiet) context.terminal.out("\n");
     printLines(context.terminal, renderSummary(context.look, summary));
   }
   if (hub.kind === "hosted") await finishOthers(context, hub, interrupts);
-  return exitOf(root, watched.isStrict);
+  return exitOf(summary.root, watched.isStrict);
+}
+
+/** Of two `cadre run` the one that hosts may end first, in the midst of our questions. */
+async function summaryWherever(
+  context: CommandContext,
+  hub: Hub,
+  watched: Watched,
+): Promise<Summary> {
+  const { home } = hub;
+  const asked = summaryOf(context, hub, watched);
+  if (hub.kind !== "attached" || home === undefined) return await asked;
+  const done = new AbortController();
+  const stored = endedWithoutHub(context, hub, watched.root.id, done.signal).then(() =>
+    withStore(context, home, ({ client }) => summaryOf(context, { ...hub, client }, watched)),
+  );
+  // Heard below or not at all: the one that comes second does not matter.
+  stored.catch(() => undefined);
+  const answered = asked.catch((error: unknown) => {
+    if (isOutage(error)) return stored;
+    throw error;
+  });
+  try {
+    return await Promise.race([answered, stored]);
+  } finally {
+    done.abort();
+    answered.catch(() => undefined);
+  }
+}
+
+async function summaryOf(context: CommandContext, hub: Hub, watched: Watched): Promise<Summary> {
+  const root = await hub.client.call("tasks.get", { id: watched.root.id });
+  const tree = await treeOf(hub.client, root.root);
+  const diff = await diffOf(context, root);
+  return {
+    root,
+    plan: tree.filter((task) => task.id !== root.id).toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    diff,
+    checks: await checksOf(hub.client, root, tree),
+    budgetUsd: watched.budgetUsd,
+    next: nextSteps(context, hub, root, diff),
+  };
 }
 
 /** 0 done, also with something missing unless that was forbidden; else 1. */
@@ -140,24 +172,38 @@ async function diffOf(context: CommandContext, root: TaskView): Promise<DiffStat
   }
 }
 
-const isTester = (run: RunView): boolean => run.agent.includes("test");
 const CHECKS_MAX = 3;
 
-/** The last command of each tester, as it really ended. */
-async function checksOf(client: CadreClient, root: TaskView): Promise<readonly Checked[]> {
+/** Who tests is said by the team: an agent that can `test`. */
+async function testersOf(client: CadreClient): Promise<ReadonlySet<string>> {
+  const { items } = await client.call("agents.list", {});
+  const able = items.filter((agent) => agent.capabilities.includes("test"));
+  return new Set(able.map((agent) => agent.name));
+}
+
+/** The last command of each task a tester ran, as it really ended. */
+async function checksOf(
+  client: CadreClient,
+  root: TaskView,
+  tree: readonly TaskView[],
+): Promise<readonly Checked[]> {
+  const testers = await testersOf(client);
   const { items } = await client.call("runs.list", { root: root.root, limit: 100 });
-  const checks: Checked[] = [];
-  for (const run of items.filter(isTester).slice(0, CHECKS_MAX)) {
-    const checked = lastCommand(run, await stepsOf(client, run.id));
-    if (checked !== undefined) checks.push(checked);
+  const checks = new Map<string, Checked>();
+  // Newest first: of a task that ran twice, what its last run saw is what holds.
+  for (const run of items.filter(({ agent }) => testers.has(agent))) {
+    if (checks.size === CHECKS_MAX) break;
+    if (checks.has(run.task)) continue;
+    const last = lastCommand(await stepsOf(client, run.id));
+    const title = tree.find((task) => task.id === run.task)?.title ?? "";
+    if (last !== undefined) checks.set(run.task, { ...last, task: run.task, title });
   }
-  return checks;
+  return [...checks.values()];
 }
 
 function lastCommand(
-  run: RunView,
   steps: Awaited<ReturnType<typeof stepsOf>>,
-): Checked | undefined {
+): Pick<Checked, "command" | "exitCode"> | undefined {
   const commands = new Map<string, string>();
   let last: { readonly command: string; readonly outcome: Outcome } | undefined;
   for (const { step } of steps) {
@@ -167,9 +213,8 @@ function lastCommand(
     const command = commands.get(step.call);
     if (command !== undefined) last = { command, outcome: step.outcome };
   }
-  return last === undefined
-    ? undefined
-    : { command: last.command, exitCode: exitCodeOf(last.outcome), agent: run.agent };
+  if (last === undefined) return undefined;
+  return { command: last.command, exitCode: exitCodeOf(last.outcome) };
 }
 
 function commandOf(args: unknown): string {
@@ -186,12 +231,17 @@ function nextSteps(
   const typed = commandsFor(context, hub);
   const id = shortId(root.id);
   const show = [typed(`cadre runs show ${id}`), "what was said and done"] as const;
-  if (root.state === "failed") return [[typed(`cadre tasks why ${id}`), "what went wrong"], show];
-  if (diff === undefined || diff.files === 0 || root.workspace.kind !== "worktree") return [show];
+  const why = [typed(`cadre tasks why ${id}`), "what went wrong"] as const;
+  const hasFailed = root.state === "failed";
+  if (diff === undefined || diff.files === 0 || root.workspace.kind !== "worktree") {
+    return hasFailed ? [why, show] : [show];
+  }
   const path = relative(context.host.cwd, root.workspace.repository);
   const git = path === "" ? "git" : `git -C ${path}`;
+  const look = [`${git} diff HEAD...cadre/${root.root}`, "look at it"] as const;
+  if (hasFailed) return [why, show, look];
   return [
-    [`${git} diff HEAD...cadre/${root.root}`, "look at it"],
+    look,
     [typed(`cadre runs merge ${id}`), "merge it into your branch"],
     [typed(`cadre runs undo ${id}`), "take that back"],
     show,

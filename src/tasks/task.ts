@@ -108,38 +108,58 @@ export type Budget = z.infer<typeof budget>;
 
 export const taskSpec = z.strictObject({
   title: z.string().trim().min(1).max(500),
-  instructions: z.string().default(""),
+  instructions: z.string().default("").describe("What is to be done, in full."),
   type: name.default("task"),
-  /** Pins the task to one agent; else any agent with the capabilities. */
-  agent: name.optional(),
+  agent: name
+    .optional()
+    .describe("Pins the task to one agent; else any agent with the capabilities."),
   priority: z.int().min(0).max(9).default(PRIORITY_DEFAULT),
-  /** All of these must be offered. */
-  capabilities: z.array(name).max(32).default([]),
-  /** These only rank the agents that could do it. */
-  preferred: z.array(name).max(32).default([]),
-  /** Tasks that must end first: ids, or keys of the same graph. */
-  after: z.array(z.string().min(1).max(100)).max(EDGES_PER_TASK_MAX).default([]),
-  /** T7. What becomes of this task when one of them fails. */
-  onFailure: z.enum(["fail", "skip", "continue"]).default("fail"),
-  parent: taskId.optional(),
-  inputs: z.record(z.string(), z.json()).default({}),
-  labels: z.record(name, z.string().max(200)).default({}),
-  /** Node labels that must match, and a region. */
+  capabilities: z.array(name).max(32).default([]).describe("All of these must be offered."),
+  preferred: z
+    .array(name)
+    .max(32)
+    .default([])
+    .describe("These only rank the agents that could do it."),
+  after: z
+    .array(z.string().min(1).max(100))
+    .max(EDGES_PER_TASK_MAX)
+    .default([])
+    .describe("Tasks that must end first: ids, or keys of the same graph."),
+  onFailure: z
+    .enum(["fail", "skip", "continue"])
+    .default("fail")
+    .describe("What becomes of this task when one of those fails (T7)."),
+  parent: taskId.optional().describe("The task this one is a part of."),
+  inputs: z.record(z.string(), z.json()).default({}).describe("Facts given to the agent."),
+  labels: z.record(name, z.string().max(200)).default({}).describe("Marks to find it by."),
   placement: z
     .strictObject({ labels: z.record(name, z.string()).default({}), region: name.optional() })
-    .optional(),
-  runAt: time.optional(),
-  deadline: time.optional(),
+    .optional()
+    .describe("Node labels that must match, and a region."),
+  runAt: time.optional().describe("Not before this time."),
+  deadline: time.optional().describe("It fails when it has not ended by then."),
   attemptTimeoutMs: z
     .int()
     .min(1)
     .max(7 * 86_400_000)
-    .default(3_600_000),
-  attemptsMax: z.int().min(1).max(100).default(ATTEMPTS_MAX_DEFAULT),
-  budget: budget.default({}),
-  /** Default: the parent's, else none. */
-  workspace: workspacePolicy.optional(),
-  idempotencyKey: z.string().min(1).max(200).optional(),
+    .default(3_600_000)
+    .describe("How long one attempt may take."),
+  attemptsMax: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(ATTEMPTS_MAX_DEFAULT)
+    .describe("Failures before it fails for good."),
+  budget: budget.default({}).describe("Bounds of its own runs: tokens, costUsd, steps, wallMs."),
+  workspace: workspacePolicy
+    .optional()
+    .describe("Where it works; default: as its parent, else none."),
+  idempotencyKey: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe("The same key answers with the first task (T1)."),
 });
 export type TaskSpec = z.output<typeof taskSpec>;
 

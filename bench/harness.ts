@@ -16,7 +16,7 @@ export type Figure = {
 export type Options = {
   /** A short run that proves the benchmark works; its figures mean little. */
   readonly isSmoke: boolean;
-  /** URL of a Postgres, when one was started for the run. */
+  /** URL of an empty database, when a Postgres was started for the run. */
   readonly postgresUrl: string | undefined;
 };
 
@@ -33,12 +33,15 @@ export function percentile(samples: readonly number[], share: number): number {
 
 export const median = (samples: readonly number[]): number => percentile(samples, 0.5);
 
+/** How long all of it took, and each piece. */
+export type Timed = { readonly tookMs: number; readonly samples: readonly number[] };
+
 /** Runs `body` `times` times with `width` of them at once; gives each one's milliseconds. */
 export async function paced(
   times: number,
   width: number,
   body: (index: number) => Promise<void>,
-): Promise<{ readonly tookMs: number; readonly samples: readonly number[] }> {
+): Promise<Timed> {
   const samples: number[] = [];
   let next = 0;
   const startedAt = performance.now();
@@ -51,6 +54,29 @@ export async function paced(
     }
   };
   await Promise.all(Array.from({ length: width }, lane));
+  return { tookMs: performance.now() - startedAt, samples };
+}
+
+/** A tenth of it first, unmeasured: compiled code and warm pages, for us and for the floor alike. */
+export const warmUpOf = (times: number): number => Math.ceil(times / 10);
+
+/** `count` lanes at once, each `times` pieces in a row: what lane and piece mean is the body's. */
+export async function lanes(
+  count: number,
+  times: number,
+  body: (lane: number, index: number) => Promise<void>,
+): Promise<Timed> {
+  const samples: number[] = [];
+  const startedAt = performance.now();
+  await Promise.all(
+    Array.from({ length: count }, async (_, lane) => {
+      for (let index = 0; index < times; index++) {
+        const at = performance.now();
+        await body(lane, index);
+        samples.push(performance.now() - at);
+      }
+    }),
+  );
   return { tookMs: performance.now() - startedAt, samples };
 }
 

@@ -4,9 +4,9 @@
 // task, then the conversation, which only grows at its end.
 import type { Agent } from "../../agents/index.ts";
 import type { ModelMessage, ModelName } from "../../models/index.ts";
-import type { Json } from "../../platform/index.ts";
-import type { Outcome, TaskView } from "../../tasks/index.ts";
-import { type Answer, settledCalls, type Transcript } from "./transcript.ts";
+import type { TaskView } from "../../tasks/index.ts";
+import { Conversation } from "./conversation.ts";
+import type { Transcript } from "./transcript.ts";
 
 export type PromptFacts = {
   readonly task: Pick<TaskView, "title" | "instructions" | "inputs" | "type">;
@@ -19,11 +19,17 @@ export type PromptFacts = {
   readonly model: ModelName;
 };
 
+/** `conversation`: has read the beginning of this transcript, and spares reading it again. */
 export function promptOf(
   facts: PromptFacts,
   transcript: Transcript,
+  conversation = new Conversation(),
 ): { readonly system: string; readonly messages: readonly ModelMessage[] } {
-  return { system: systemText(facts), messages: messagesOf(facts, transcript) };
+  const said = conversation.messagesOf(transcript, facts.model);
+  return {
+    system: systemText(facts),
+    messages: [{ role: "user", text: taskText(facts.task) }, ...said],
+  };
 }
 
 function systemText(facts: PromptFacts): string {
@@ -65,60 +71,6 @@ function teamText(team: PromptFacts["team"]): string {
   });
   return ["# The team you can give work to", ...lines].join("\n");
 }
-
-function messagesOf(facts: PromptFacts, transcript: Transcript): ModelMessage[] {
-  const messages: ModelMessage[] = [{ role: "user", text: taskText(facts.task) }];
-  const settled = settledCalls(transcript);
-  for (const { step } of transcript) {
-    if (step.kind === "told") messages.push({ role: "user", text: step.text });
-    if (step.kind !== "model_answered") continue;
-    // An answer that said nothing is no message: providers refuse an empty one.
-    if (step.text.trim() === "" && step.calls.length === 0) continue;
-    messages.push(assistantMessage(step, facts.model));
-    // All results follow their answer at once, wherever they stand in the transcript.
-    if (step.calls.length > 0) messages.push(toolMessage(step, settled));
-  }
-  return messages;
-}
-
-function assistantMessage(answer: Answer, model: ModelName): ModelMessage {
-  const isSameProvider = providerOf(answer.model) === providerOf(model);
-  return {
-    role: "assistant",
-    text: answer.text,
-    calls: answer.calls.map(({ id, tool, arguments: text, metadata }) => ({
-      id,
-      tool,
-      arguments: text,
-      ...(isSameProvider && metadata !== undefined ? { metadata: metadata as Json } : {}),
-    })),
-    ...(isSameProvider && answer.metadata !== undefined
-      ? { metadata: answer.metadata as Json }
-      : {}),
-  };
-}
-
-function toolMessage(answer: Answer, settled: ReadonlyMap<string, Outcome>): ModelMessage {
-  return {
-    role: "tool",
-    results: answer.calls.map((call) => {
-      const outcome = settled.get(call.id);
-      return {
-        call: call.id,
-        tool: call.tool,
-        text: outcome === undefined ? "This call was not made." : resultText(outcome),
-        isError: outcome?.kind !== "done",
-      };
-    }),
-  };
-}
-
-function resultText({ kind, text }: Outcome): string {
-  const body = text.trim() === "" ? "(no output)" : text;
-  return kind === "unknown" ? `UNKNOWN: ${body}` : body;
-}
-
-const providerOf = (model: string): string => model.split("/", 1)[0] ?? model;
 
 function taskText({ title, instructions, inputs }: PromptFacts["task"]): string {
   const parts = [`# ${title}`];

@@ -8,6 +8,7 @@
 import type { Client } from "../../operations/index.ts";
 import { CadreError, type World } from "../../platform/index.ts";
 import { STEP_BYTES_MAX, type Step, type TaskContract } from "../../tasks/index.ts";
+import { Conversation } from "./conversation.ts";
 import { advance, type Facts, factsOf } from "./facts.ts";
 import { isForLater, patiently } from "./patience.ts";
 import type { Entry, Transcript } from "./transcript.ts";
@@ -22,6 +23,8 @@ export interface RunRecord {
   readonly transcript: Transcript;
   /** What they come to. */
   readonly facts: Facts;
+  /** What was said in it, for the model. */
+  readonly conversation: Conversation;
   /** The ids of all calls the model has made. */
   readonly callIds: ReadonlySet<string>;
   /** Takes steps that are recorded with the next intent. */
@@ -64,6 +67,7 @@ export async function openRecord(
     get facts() {
       return facts;
     },
+    conversation: new Conversation(),
     callIds,
     add(...steps) {
       for (const step of steps) {

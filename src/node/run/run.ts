@@ -221,6 +221,7 @@ async function askModel(run: RunContext, move: Asking): Promise<void> {
           model,
         },
         record.transcript,
+        record.conversation,
       ),
       tools: [...ports.pipeline.describe(worldTools(agent)), ...internalTools({ hasPlan })],
       outputTokensMax: agent.limits.outputTokensMax,

@@ -1,6 +1,6 @@
 // What a transcript is: the steps of a run in order, each with its time.
 import type { Json, Millis } from "../../platform/index.ts";
-import type { Outcome, Step, ToolCallView } from "../../tasks/index.ts";
+import type { Step, ToolCallView } from "../../tasks/index.ts";
 
 /** A step with the time it was made. Its index is its place in the array. */
 export type Entry = { readonly at: Millis; readonly step: Step };
@@ -22,15 +22,6 @@ export const TELLERS = {
 } as const;
 
 export const UNHEARD: ReadonlySet<string> = new Set([TELLERS.conflict, TELLERS.resolution]);
-
-/** Outcomes by the id of their call. */
-export function settledCalls(transcript: Transcript): ReadonlyMap<string, Outcome> {
-  const settled = new Map<string, Outcome>();
-  for (const { step } of transcript) {
-    if (step.kind === "tool_settled") settled.set(step.call, step.outcome);
-  }
-  return settled;
-}
 
 /** A provider may use a call's id twice; in a run each is used once. `known`: those it has used. */
 export function withUniqueIds(

@@ -10,10 +10,13 @@ import { createHttpFace } from "./index.ts";
 
 type Hub = Awaited<ReturnType<typeof startHttpHub>>;
 
-/** One request as bytes, one answer as bytes. */
+/**
+ * One request as bytes, one answer as bytes. Our side stays open until the hub closes: to Node's
+ * server a caller that has ended its side is gone, and an answer not ready by then is dropped.
+ */
 async function raw(hub: Hub, text: string): Promise<string> {
   const socket = connect(hub.port, "127.0.0.1");
-  socket.end(text);
+  socket.write(text);
   let answer = "";
   for await (const chunk of socket) answer += String(chunk);
   return answer;

@@ -102,6 +102,7 @@ test("a request's id comes back and stands in the journal beside what it caused"
 
   assert.equal(named.headers.get("x-request-id"), "order-66");
   assert.match(odd.headers.get("x-request-id") ?? "", /^req_/);
+  await hub.journal();
   const { items } = (await hub.rest("GET", "/events")).body as { items: { correlation: string }[] };
   assert.deepEqual(
     items.map((event) => event.correlation),

@@ -135,7 +135,7 @@ test("every room opens with its charter: name, tables, imports, promises, readin
     }
     const head = textOf(door)
       .split("\n")
-      .filter((line, i, all) => all.slice(0, i + 1).every((l) => l.startsWith("//")));
+      .filter((_, i, all) => all.slice(0, i + 1).every((l) => l.startsWith("//")));
     const text = head.join("\n");
     const room = door.split("/").at(-2) ?? "";
     if (!text.startsWith(`// ${room}: `)) wrong.push(`${door}: does not open with "// ${room}: …"`);

@@ -23,6 +23,4 @@ export { createModels, type ModelsOptions } from "./models.ts";
 export { defaultModel, type ModelsConfig, type ProviderKind } from "./names.ts";
 export { type ModelContract, type ModelFacts, modelOperations } from "./operations.ts";
 export { requireModels } from "./ready.ts";
-export { rehearsalModel } from "./rehearsal.ts";
-export { type Script, script } from "./script.ts";
 export { modelMigrations } from "./store.ts";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createReadStream } from "node:fs";
+import { chmodSync, copyFileSync, createReadStream, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { CadreError, type Exit, type Processes, realWorld } from "../../platform/index.ts";
 import { checkSandbox } from "../check.ts";
 import { type Ground, type Host, planBox, surveyHost } from "./box.ts";
@@ -13,7 +13,7 @@ import { bubblewrapSandbox, findBubblewrap } from "./bubblewrap.ts";
 import { chooseSandbox, refusingSandbox } from "./choose.ts";
 import { noSandbox } from "./none.ts";
 import { probeSandbox } from "./probe.ts";
-import { sandboxConformance } from "./sandbox.conformance.ts";
+import { COPIED_NODE, sandboxConformance } from "./sandbox.conformance.ts";
 import type { SandboxedCommand } from "./sandbox.ts";
 import { profileText } from "./sandbox-exec.ts";
 import { unshareSandbox } from "./unshare.ts";
@@ -43,8 +43,32 @@ if (process.platform === "linux" && process.getuid?.() === 0) {
 
 const hostOf = async (user: User, hidden: readonly string[]): Promise<Host> => ({
   ...(await surveyHost(world, hidden)),
+  ...(user.owner === undefined ? {} : await reachableRuntime()),
   isRoot: user.owner === undefined && process.getuid?.() === 0,
 });
+
+let copied: string | undefined;
+after(() => {
+  if (copied !== undefined) rmSync(copied, { recursive: true, force: true });
+});
+
+/** A checkout in a private folder is closed to the ordinary user: then it is given a Node it can reach. */
+async function reachableRuntime(): Promise<Partial<Host>> {
+  const { code } = await asNobody.run({
+    argv: ["test", "-x", process.execPath],
+    env: { PATH: "/usr/bin:/bin" },
+    timeoutMs: 10_000,
+    outputBytesMax: 1_000,
+  });
+  if (code === 0) return {};
+  if (copied === undefined) {
+    copied = mkdtempSync(join("/var/tmp", COPIED_NODE));
+    chmodSync(copied, 0o755);
+    mkdirSync(join(copied, "bin"));
+    copyFileSync(process.execPath, join(copied, "bin", "node"));
+  }
+  return { runtime: [copied], path: `${join(copied, "bin")}:/usr/bin:/bin:/usr/sbin:/sbin` };
+}
 
 const bubblewrap = process.platform === "linux" ? await findBubblewrap(world) : undefined;
 

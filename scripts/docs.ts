@@ -2,20 +2,11 @@
 // the error codes. `node scripts/docs.ts` writes them; a test says when they are stale.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { allOperations } from "../src/app.ts";
 import { ERROR_CODES } from "../src/platform/index.ts";
+import { allOperations } from "../src/registry.ts";
 import { TRANSITIONS } from "../src/tasks/index.ts";
 
 type Drawn = { readonly file: string; readonly name: string; readonly text: string };
-
-const NO_FACTS = {
-  version: "",
-  engine: "sqlite",
-  startedAt: "",
-  home: "",
-  sandbox: "",
-  pid: 0,
-} as const;
 
 /** Every drawn block, as it should stand between its two marks. */
 export function drawnBlocks(): readonly Drawn[] {
@@ -61,7 +52,7 @@ const isDrop = (source: string, target: string): boolean =>
   (source === "assigned" || source === "executing") && target === "queued";
 
 function operations(): string {
-  const rows = allOperations(NO_FACTS).map(
+  const rows = allOperations().map(
     ({ name, http, permission, summary }) =>
       `| \`${name}\` | \`${http}\` | ${permission} | ${summary} |`,
   );

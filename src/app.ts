@@ -1,32 +1,27 @@
 // Wires configuration and world into a running Cadre. No rule stands here.
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Agent, agentMigrations, agentOperations } from "./agents/index.ts";
+import { type Agent, agentMigrations } from "./agents/index.ts";
 import type { Config } from "./config/index.ts";
 import type { CadreContract } from "./faces/contract.ts";
-import { Housekeeper, Sweeper, type SystemFacts, systemOperations } from "./hub/index.ts";
+import { Housekeeper, Sweeper, type SystemFacts } from "./hub/index.ts";
 import { localIdentity } from "./identity/index.ts";
 import {
   chooseCandidate,
   createModels,
   defaultModel,
   type Model,
-  type ModelFacts,
   type ModelName,
   modelMigrations,
-  modelOperations,
 } from "./models/index.ts";
 import { Collector, Fallback, Worker } from "./node/index.ts";
 import {
   type Client,
   createInvoker,
-  eventOperations,
   eventStream,
-  housekeepingOperations,
   idempotencyAgeMigration,
   idempotencyMigration,
   localClient,
-  type Operation,
   type Principal,
 } from "./operations/index.ts";
 import {
@@ -48,7 +43,8 @@ import {
   type Store,
   type World,
 } from "./platform/index.ts";
-import { taskMigrations, taskOperations } from "./tasks/index.ts";
+import { allOperations } from "./registry.ts";
+import { taskMigrations } from "./tasks/index.ts";
 import {
   builtinTools,
   chooseSandbox,
@@ -110,22 +106,6 @@ export const MIGRATIONS: readonly Migration[] = [
   ...agentMigrations,
   idempotencyAgeMigration,
   ...modelMigrations,
-];
-
-/** For those who want only what the operations say of themselves. */
-const NO_MODELS: ModelFacts = { config: { providers: {} }, env: () => undefined };
-
-/** Everything a caller can ask for: what the faces project. */
-export const allOperations = (
-  facts: SystemFacts,
-  models: ModelFacts = NO_MODELS,
-): readonly Operation[] => [
-  ...taskOperations,
-  ...agentOperations,
-  ...modelOperations(models),
-  ...systemOperations(facts),
-  ...eventOperations,
-  ...housekeepingOperations,
 ];
 
 const LOCAL_USER: Principal = { id: "user:local", kind: "user", roles: ["admin", "operator"] };

@@ -90,27 +90,7 @@ async function createHost(world: World, cwd: string): Promise<CliHost> {
 }
 
 async function operations() {
-  const [tasks, agents, hub] = await Promise.all([
-    import("./tasks/index.ts"),
-    import("./agents/index.ts"),
-    import("./hub/index.ts"),
-  ]);
-  const { eventOperations } = await import("./operations/index.ts");
-  // Only what the operations say of themselves is wanted here, so any facts will do.
-  const facts = {
-    version: "",
-    engine: "sqlite",
-    startedAt: "",
-    home: "",
-    sandbox: "",
-    pid: 0,
-  } as const;
-  return [
-    ...tasks.taskOperations,
-    ...agents.agentOperations,
-    ...hub.systemOperations(facts),
-    ...eventOperations,
-  ];
+  return (await import("./registry.ts")).allOperations();
 }
 
 // ---- Doctor -------------------------------------------------------------------------------

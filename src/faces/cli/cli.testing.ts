@@ -3,30 +3,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { agentOperations } from "../../agents/index.ts";
 import { type App, createApp } from "../../app.ts";
 import { config } from "../../config/index.ts";
-import { systemOperations } from "../../hub/index.ts";
-import { eventOperations, type HubState, type Operation } from "../../operations/index.ts";
+import type { HubState, Operation } from "../../operations/index.ts";
 import { CadreError, realWorld, silentLog } from "../../platform/index.ts";
-import { taskOperations } from "../../tasks/index.ts";
+import { allOperations } from "../../registry.ts";
 import { runCli } from "./cli.ts";
 import type { CliHost, Hub, Unfinished } from "./host.ts";
 import { type RecordingTerminal, recordingTerminal } from "./terminal.testing.ts";
 
-export const REGISTRY: readonly Operation[] = [
-  ...taskOperations,
-  ...agentOperations,
-  ...eventOperations,
-  ...systemOperations({
-    version: "1.2.3",
-    engine: "sqlite",
-    startedAt: "2026-11-20T12:00:00.000Z",
-    home: "/",
-    sandbox: "none",
-    pid: 1,
-  }),
-];
+export const REGISTRY: readonly Operation[] = allOperations();
 
 export type Outcome = { readonly code: number; readonly out: string; readonly err: string };
 

@@ -56,6 +56,7 @@ test("what is for programs only but wanted by people has a command made by hand"
   const names = new Set((await allCommands(host)).map(nameOf));
   const byHand: Readonly<Record<string, string>> = {
     "events.list": "events",
+    "models.cooldowns": "models list",
     "system.status": "status",
     "tasks.counts": "status",
   };
